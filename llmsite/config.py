@@ -1,0 +1,160 @@
+"""The configuration: one frozen dataclass, and the only reader of the environment and of llmsite.toml.
+
+Strongest first: the command line (`serve` writes its options into the environment, so that every way of starting sees them),
+the environment (LLMSITE_*), llmsite.toml beside manage.py or in the data folder, the built-in values.
+"""
+
+from __future__ import annotations
+
+import os
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).resolve().parent.parent
+EMBEDDED_MODEL = "micromind"
+ENGINES = ("transformers", "openai", "fake")
+TRUE, FALSE = {"1", "true", "yes", "on"}, {"", "0", "false", "no", "off"}
+
+
+class ConfigError(Exception):
+    """The configuration cannot be used; str(error) says what was expected and what came."""
+
+
+@dataclass(frozen=True)
+class ModelConfig:
+    """One `[models.NAME]` table: how a named model is reached."""
+
+    name: str
+    engine: str = "transformers"
+    path: str = ""
+    """transformers: a folder, or a hub name that was downloaded."""
+    base_url: str = ""
+    model: str = ""
+    """openai: the backend's own name for the model."""
+    api_key_env: str = ""
+    """openai: the NAME of the environment variable that holds the key. Never the key."""
+    context_window: int | None = None
+    max_streams: int | None = None
+    device: str = "auto"
+    dtype: str = "auto"
+    timeout_s: float = 120.0
+    parameters: tuple[str, ...] = ()
+    """openai: what the backend understands beyond the standard parameters: top_k, min_p, repetition_penalty, thinking."""
+    sampling: Mapping[str, Any] = field(default_factory=dict)
+    """Defaults over the model's own generation_config."""
+
+
+@dataclass(frozen=True)
+class Config:
+    root: Path
+    data: Path
+    host: str
+    port: int
+    open: bool
+    """No pairing: whoever reaches the port may chat, and all such clients share one owner."""
+    model: str
+    models: Mapping[str, ModelConfig]
+    max_streams: int
+    system_prompt: str
+    database_url: str
+    debug: bool
+    hosts: tuple[str, ...]
+    """Further host names that the server may be called by, for a reverse proxy."""
+
+    @property
+    def models_dir(self) -> Path:
+        return self.data / "models"
+
+    @property
+    def embedded_model(self) -> Path:
+        return self.root / "models" / EMBEDDED_MODEL
+
+
+def load_config(env: Mapping[str, str] = os.environ, root: Path = ROOT) -> Config:
+    """Read the environment and llmsite.toml. Raises ConfigError with one sentence."""
+    data = Path(env.get("LLMSITE_DATA") or root / "data").expanduser().resolve()
+    table = _read_toml(_toml_path(env, root, data))
+    server, model = _table(table, "server"), _table(table, "model")
+    _refuse_unknown("llmsite.toml", table, {"server", "model", "models", "database"})
+    _refuse_unknown("[server]", server, {"host", "port", "open", "hosts", "debug"})
+    _refuse_unknown("[model]", model, {"default", "max_streams", "system_prompt"})
+    hosts = env.get("LLMSITE_HOSTS", "")
+    return Config(
+        root=root,
+        data=data,
+        host=env.get("LLMSITE_HOST") or str(server.get("host", "0.0.0.0")),
+        port=_integer("the port", env.get("LLMSITE_PORT") or server.get("port", 8000), 1, 65535),
+        open=_switch("LLMSITE_OPEN", env.get("LLMSITE_OPEN"), server.get("open", False)),
+        model=env.get("LLMSITE_MODEL") or str(model.get("default", EMBEDDED_MODEL)),
+        models={name: _model(name, fields) for name, fields in _table(table, "models").items()},
+        max_streams=_integer("max_streams", env.get("LLMSITE_MAX_STREAMS") or model.get("max_streams", 8), 1, 1024),
+        system_prompt=str(model.get("system_prompt", "")),
+        database_url=env.get("DATABASE_URL") or str(_table(table, "database").get("url", "")),
+        debug=_switch("LLMSITE_DEBUG", env.get("LLMSITE_DEBUG"), server.get("debug", False)),
+        hosts=tuple(h.strip() for h in hosts.split(",") if h.strip()) or tuple(server.get("hosts", ())),
+    )
+
+
+def _toml_path(env: Mapping[str, str], root: Path, data: Path) -> Path | None:
+    if named := env.get("LLMSITE_CONFIG"):
+        if not Path(named).is_file():
+            raise ConfigError(f"LLMSITE_CONFIG names {named}, and there is no such file.")
+        return Path(named)
+    return next((path for path in (data / "llmsite.toml", root / "llmsite.toml") if path.is_file()), None)
+
+
+def _read_toml(path: Path | None) -> dict[str, Any]:
+    if path is None:
+        return {}
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        raise ConfigError(f"{path} cannot be read: {error}") from error
+
+
+def _table(table: Mapping[str, Any], name: str) -> Mapping[str, Any]:
+    value = table.get(name, {})
+    if not isinstance(value, Mapping):
+        raise ConfigError(f"llmsite.toml: expected a table [{name}], got {value!r}.")
+    return value
+
+
+def _model(name: str, table: Any) -> ModelConfig:
+    where = f"[models.{name}]"
+    if not isinstance(table, Mapping):
+        raise ConfigError(f"llmsite.toml: expected a table {where}, got {table!r}.")
+    _refuse_unknown(where, table, set(ModelConfig.__dataclass_fields__) - {"name"})
+    engine = table.get("engine", "transformers")
+    if engine not in ENGINES:
+        raise ConfigError(f"{where}: engine must be one of {', '.join(ENGINES)}, got {engine!r}.")
+    needed = {"transformers": ("path",), "openai": ("base_url", "model"), "fake": ()}[engine]
+    if missing := [key for key in needed if not table.get(key)]:
+        raise ConfigError(f"{where}: {missing[0]} is missing; an engine of kind {engine} needs it.")
+    return ModelConfig(name=name, **{**table, "parameters": tuple(table.get("parameters", ()))})
+
+
+def _refuse_unknown(where: str, table: Mapping[str, Any], known: set[str]) -> None:
+    if unknown := sorted(set(table) - known):
+        raise ConfigError(f"{where}: unknown setting {unknown[0]!r}. Expected one of: {', '.join(sorted(known))}.")
+
+
+def _integer(what: str, value: Any, low: int, high: int) -> int:
+    try:
+        number = int(value)
+    except (TypeError, ValueError):
+        number = low - 1
+    if not low <= number <= high:
+        raise ConfigError(f"{what} must be a whole number from {low} to {high}, got {value!r}.")
+    return number
+
+
+def _switch(what: str, text: str | None, default: Any) -> bool:
+    value = default if text is None else text
+    if isinstance(value, bool):
+        return value
+    if str(value).lower() in TRUE | FALSE:
+        return str(value).lower() in TRUE
+    raise ConfigError(f"{what} must be 1 or 0, got {value!r}.")

@@ -1,0 +1,134 @@
+"""Django's settings, and nothing else: what a person may set is in config.py."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import dj_database_url
+
+from llmsite.config import load_config
+from llmsite.secret import secret_key
+
+CONFIG = load_config()
+BASE_DIR = CONFIG.root
+
+DEBUG = CONFIG.debug
+SECRET_KEY = secret_key(CONFIG.data)
+
+# The Host header is checked by llmsite.hosts.HostCheck, which knows the computer's present addresses: a hotspot's address
+# changes while the server runs, and this list cannot.
+ALLOWED_HOSTS = ["*"]
+
+INSTALLED_APPS = [
+    "daphne",  # before staticfiles: gives `runserver` its ASGI server
+    "corsheaders",
+    "django.contrib.admin",
+    "django.contrib.auth",
+    "django.contrib.contenttypes",
+    "django.contrib.sessions",
+    "django.contrib.messages",
+    "django.contrib.staticfiles",
+    "channels",
+    "llmsite",
+    "chat",
+]
+
+MIDDLEWARE = [
+    "llmsite.hosts.HostCheck",
+    "django.middleware.security.SecurityMiddleware",
+    "whitenoise.middleware.WhiteNoiseMiddleware",
+    "corsheaders.middleware.CorsMiddleware",
+    "django.contrib.sessions.middleware.SessionMiddleware",
+    "django.middleware.locale.LocaleMiddleware",
+    "django.middleware.common.CommonMiddleware",
+    "django.middleware.csrf.CsrfViewMiddleware",
+    "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "django.contrib.messages.middleware.MessageMiddleware",
+    "django.middleware.clickjacking.XFrameOptionsMiddleware",
+]
+
+ROOT_URLCONF = "llmsite.urls"
+ASGI_APPLICATION = "llmsite.asgi.application"
+
+TEMPLATES = [
+    {
+        "BACKEND": "django.template.backends.django.DjangoTemplates",
+        "DIRS": [],
+        "APP_DIRS": True,
+        "OPTIONS": {
+            "context_processors": [
+                "django.template.context_processors.request",
+                "django.contrib.auth.context_processors.auth",
+                "django.contrib.messages.context_processors.messages",
+            ],
+        },
+    },
+]
+
+
+def _sqlite(path: Path) -> dict[str, object]:
+    """WAL: readers never wait for the writer. IMMEDIATE: a transaction takes the write lock at its start, so that busy_timeout
+    applies to it; a deferred one fails at once with "database is locked" when it turns from reader to writer.
+    synchronous=FULL: in WAL mode NORMAL may lose the last transactions in a power cut, and the log's promise is 200 ms."""
+    return {
+        "ENGINE": "django.db.backends.sqlite3",
+        "NAME": path,
+        "OPTIONS": {
+            "transaction_mode": "IMMEDIATE",
+            "timeout": 20,
+            "init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL; PRAGMA foreign_keys=ON; PRAGMA mmap_size=134217728;",
+        },
+    }
+
+
+DATABASES = {
+    "default": dj_database_url.parse(CONFIG.database_url, conn_max_age=600) if CONFIG.database_url else _sqlite(CONFIG.data / "llmsite.sqlite3")
+}
+DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
+
+AUTH_PASSWORD_VALIDATORS = [
+    {"NAME": "django.contrib.auth.password_validation.MinimumLengthValidator"},
+    {"NAME": "django.contrib.auth.password_validation.CommonPasswordValidator"},
+    {"NAME": "django.contrib.auth.password_validation.NumericPasswordValidator"},
+]
+
+LANGUAGE_CODE = "en"
+LANGUAGES = [("en", "English"), ("zh-hans", "简体中文")]
+USE_I18N = True
+USE_TZ = True
+TIME_ZONE = "UTC"
+
+STATIC_URL = "static/"
+STATICFILES_DIRS = [("chat", CONFIG.root / "frontend-uniapp" / "src" / "chat")]
+WHITENOISE_USE_FINDERS = True
+WHITENOISE_AUTOREFRESH = DEBUG
+
+# Same-origin clients need none; the App and the mini-program send no Origin; everything else is closed.
+CORS_ALLOWED_ORIGINS: list[str] = []
+
+SESSION_COOKIE_HTTPONLY = True
+SESSION_COOKIE_SAMESITE = "Lax"
+CSRF_COOKIE_SAMESITE = "Lax"
+X_FRAME_OPTIONS = "DENY"
+SECURE_REFERRER_POLICY = "same-origin"
+
+LOGGING = {
+    "version": 1,
+    "disable_existing_loggers": False,
+    "formatters": {"plain": {"format": "{asctime} {levelname} {name}: {message}", "style": "{"}},
+    "handlers": {
+        "file": {
+            "class": "logging.handlers.RotatingFileHandler",
+            "filename": CONFIG.data / "logs" / "llmsite.log",
+            "maxBytes": 2_000_000,
+            "backupCount": 3,
+            "encoding": "utf-8",
+            "formatter": "plain",
+            "delay": True,
+        },
+        "console": {"class": "logging.StreamHandler", "formatter": "plain", "level": "ERROR"},
+    },
+    "root": {"handlers": ["file", "console"], "level": "INFO"},
+    "loggers": {"django.server": {"handlers": ["file"], "propagate": False}},
+}
+(CONFIG.data / "logs").mkdir(parents=True, exist_ok=True)
