@@ -85,7 +85,7 @@ def load_config(env: Mapping[str, str] = os.environ, root: Path = ROOT) -> Confi
     return Config(
         root=root,
         data=data,
-        host=env.get("LLMSITE_HOST") or str(server.get("host", "0.0.0.0")),
+        host=env.get("LLMSITE_HOST") or str(server.get("host", "0.0.0.0")),  # noqa: S104 - phones must reach it; pairing guards it
         port=_integer("the port", env.get("LLMSITE_PORT") or server.get("port", 8000), 1, 65535),
         open=_switch("LLMSITE_OPEN", env.get("LLMSITE_OPEN"), server.get("open", False)),
         model=env.get("LLMSITE_MODEL") or str(model.get("default", EMBEDDED_MODEL)),
