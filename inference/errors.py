@@ -95,6 +95,11 @@ class BackendKeyMissing(EngineError):
     sentence = "The key for {url} is missing: set the environment variable {key_env} and start again."
 
 
+class BackendKeyNeeded(EngineError):
+    code = "backend_key_needed"
+    sentence = "The model server at {url} asks for a key: name the environment variable that holds it as api_key_env in llmsite.toml."
+
+
 class BackendNoCredit(EngineError):
     code = "backend_no_credit"
     sentence = "The account at {url} has no credit left."
@@ -126,3 +131,13 @@ class BackendDropped(EngineError):
     code = "backend_dropped"
     sentence = "The connection to the model server at {url} broke in the middle of the answer."
     retryable = True
+
+
+class BackendGarbled(EngineError):
+    code = "backend_garbled"
+    sentence = "The model server at {url} sent something that is no chat answer. Is its address (base_url) right?"
+
+
+class BackendFiltered(EngineError):
+    code = "backend_filtered"
+    sentence = "The content filter of the model server at {url} stopped this answer."
