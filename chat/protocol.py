@@ -64,7 +64,7 @@ class SendMessage(Frame):
 
     type: Literal["message"] = "message"
     message: Text
-    conversation: Id | None = Field(None, description="Where to; without it this connection's conversation, or a new one.")
+    conversation: Id | None = Field(None, description="Where to. The client may choose the id of a new one itself. Without it: a new one.")
     parent: Id | None = Field(None, description="The message that this one follows; without it the newest of the conversation's open branch.")
     key: Key | None = Field(None, description="Chosen by the client for each send; the same key twice is the same message.")
     options: Options | None = None

@@ -1,0 +1,29 @@
+"""`/healthz`: 200 only when the model answers."""
+
+from __future__ import annotations
+
+import asyncio
+
+from django.http import HttpRequest, JsonResponse
+
+from chat.protocol import VERSION
+from inference.errors import EngineError
+
+CHECK_S = 5.0
+
+
+async def healthz(request: HttpRequest) -> JsonResponse:
+    """`instance` tells this server process from any other; `protocol` is what ws/chat/ speaks; `progress` is there while it loads."""
+    runtime = request.scope["state"]["runtime"]  # type: ignore[attr-defined]
+    body = {"status": runtime.state, "instance": runtime.instance, "protocol": VERSION}
+    if runtime.state == "loading":
+        return JsonResponse(body | {"step": runtime.progress.step, "progress": runtime.progress.fraction}, status=503)
+    if runtime.state == "failed":
+        return JsonResponse(body, status=503)
+    try:
+        await asyncio.wait_for(runtime.engine.check(), CHECK_S)
+    except EngineError as error:
+        return JsonResponse(body | {"status": "failed", "code": error.code}, status=503)
+    except TimeoutError:
+        return JsonResponse(body | {"status": "failed", "code": "timeout"}, status=503)
+    return JsonResponse(body | {"model": runtime.engine.info.name})

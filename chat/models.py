@@ -1,0 +1,183 @@
+"""What is stored. Rows are written by services.py and read by selectors.py only."""
+
+from __future__ import annotations
+
+import uuid
+
+from django.db import models
+from django.db.models import Q
+from django.utils import timezone
+
+
+class Owner(models.Model):
+    """A person. All devices of one owner see the same conversations; nobody else's."""
+
+    class Kind(models.TextChoices):
+        HOST = "host", "this computer"
+        PERSON = "person", "a person"
+        OPEN = "open", "everybody (--open)"
+
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
+    kind = models.CharField(max_length=8, choices=Kind.choices, default=Kind.PERSON)
+    name = models.CharField(max_length=100, blank=True)
+    created_at = models.DateTimeField(default=timezone.now, editable=False)
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["kind"], condition=Q(kind__in=["host", "open"]), name="one_host_one_open")]
+
+    def __str__(self) -> str:
+        return self.name or self.get_kind_display()
+
+
+class Device(models.Model):
+    """A phone or browser that was paired. Its token is stored as a SHA-256 only; `revoked_at` shuts it out."""
+
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
+    owner = models.ForeignKey(Owner, on_delete=models.CASCADE, related_name="devices")
+    name = models.CharField(max_length=100, blank=True)
+    token_hash = models.CharField(max_length=64, null=True, unique=True, editable=False)
+    created_at = models.DateTimeField(default=timezone.now, editable=False)
+    revoked_at = models.DateTimeField(null=True, blank=True)
+
+    def __str__(self) -> str:
+        return self.name or str(self.id)[:8]
+
+
+class PairingCode(models.Model):
+    """A code that makes one device, once, until it expires. Stored as a SHA-256."""
+
+    code_hash = models.CharField(max_length=64, unique=True, editable=False)
+    expires_at = models.DateTimeField()
+    used_at = models.DateTimeField(null=True, blank=True)
+    device = models.ForeignKey(Device, null=True, blank=True, on_delete=models.SET_NULL)
+
+
+class Persona(models.Model):
+    """A named system prompt with its sampling."""
+
+    name = models.CharField(max_length=100, unique=True)
+    system_prompt = models.TextField(blank=True)
+    options = models.JSONField(default=dict, blank=True)
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class Conversation(models.Model):
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
+    owner = models.ForeignKey(Owner, on_delete=models.CASCADE, related_name="conversations")
+    title = models.CharField(max_length=200, blank=True)
+    persona = models.ForeignKey(Persona, null=True, blank=True, on_delete=models.SET_NULL)
+    options = models.JSONField(default=dict, blank=True)
+    leaf = models.ForeignKey("Message", null=True, blank=True, on_delete=models.SET_NULL, related_name="+")
+    """The last message of the branch that is open."""
+    created_at = models.DateTimeField(default=timezone.now, editable=False)
+    updated_at = models.DateTimeField(default=timezone.now)
+
+    class Meta:
+        indexes = [models.Index(fields=["owner", "-updated_at"])]
+
+    def __str__(self) -> str:
+        return self.title or str(self.id)[:8]
+
+
+class Message(models.Model):
+    """A turn. The messages of a conversation are a tree by `parent`: edit and regenerate add a branch and keep the old."""
+
+    class Role(models.TextChoices):
+        SYSTEM = "system"
+        USER = "user"
+        ASSISTANT = "assistant"
+
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
+    conversation = models.ForeignKey(Conversation, on_delete=models.CASCADE, related_name="messages")
+    parent = models.ForeignKey("self", null=True, blank=True, on_delete=models.CASCADE, related_name="children")
+    role = models.CharField(max_length=9, choices=Role.choices)
+    content = models.TextField(blank=True)
+    thinking = models.TextField(blank=True)
+    device = models.ForeignKey(Device, null=True, blank=True, on_delete=models.SET_NULL)
+    key = models.CharField(max_length=64, null=True, editable=False)
+    created_at = models.DateTimeField(default=timezone.now, editable=False)
+
+    class Meta:
+        indexes = [models.Index(fields=["conversation", "created_at"])]
+        constraints = [models.UniqueConstraint(fields=["device", "key"], name="message_key_once")]
+
+    def __str__(self) -> str:
+        return f"{self.role}: {self.content[:40]}"
+
+
+class Run(models.Model):
+    """The audit of one answer, or of one part of it: a continued answer has several runs."""
+
+    class Status(models.TextChoices):
+        QUEUED = "queued"
+        RUNNING = "running"
+        DONE = "done"
+
+    class FinishReason(models.TextChoices):
+        STOP = "stop"
+        LENGTH = "length"
+        STOPPED = "stopped"
+        INTERRUPTED = "interrupted"
+        ERROR = "error"
+
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
+    message = models.ForeignKey(Message, on_delete=models.CASCADE, related_name="runs")
+    device = models.ForeignKey(Device, null=True, blank=True, on_delete=models.SET_NULL)
+    key = models.CharField(max_length=64, null=True, editable=False)
+    status = models.CharField(max_length=8, choices=Status.choices, default=Status.QUEUED)
+    finish_reason = models.CharField(max_length=12, choices=FinishReason.choices, blank=True)
+    options = models.JSONField(default=dict)
+    """What the message itself asked for; `sampling` is what it came to."""
+
+    model = models.CharField(max_length=200, blank=True)
+    prompt = models.TextField(blank=True)
+    """Exactly as the model got it."""
+    template_hash = models.CharField(max_length=64, blank=True)
+    sampling = models.JSONField(default=dict)
+    seed = models.BigIntegerField(null=True, blank=True)
+    prompt_tokens = models.IntegerField(null=True, blank=True)
+    completion_tokens = models.IntegerField(null=True, blank=True)
+    context_limit = models.IntegerField(null=True, blank=True)
+    dropped_messages = models.IntegerField(default=0)
+
+    queue_s = models.FloatField(null=True, blank=True)
+    first_token_s = models.FloatField(null=True, blank=True)
+    total_s = models.FloatField(null=True, blank=True)
+    tokens_per_second = models.FloatField(null=True, blank=True)
+    error_code = models.CharField(max_length=40, blank=True)
+    error = models.TextField(blank=True)
+
+    base_answer = models.IntegerField(default=0)
+    """Characters of the answer that were there before this run: more than 0 when it continues one."""
+    base_thinking = models.IntegerField(default=0)
+    frames = models.TextField(blank=True)
+    """The lengths of the run's stream frames, so that a finished run can be replayed frame by frame: see runlog.py."""
+
+    created_at = models.DateTimeField(default=timezone.now, editable=False)
+    started_at = models.DateTimeField(null=True, blank=True)
+    ended_at = models.DateTimeField(null=True, blank=True)
+
+    class Meta:
+        indexes = [models.Index(fields=["status"]), models.Index(fields=["-created_at"])]
+        constraints = [models.UniqueConstraint(fields=["device", "key"], name="run_key_once")]
+
+    def __str__(self) -> str:
+        return f"{self.model} {self.finish_reason or self.status}"
+
+
+class RunEvent(models.Model):
+    """The durable log of a running answer: text that was streamed since the last flush. Removed when the run's text is final."""
+
+    run = models.ForeignKey(Run, on_delete=models.CASCADE, related_name="events")
+    seq = models.IntegerField()
+    """Of the last frame in it."""
+    channel = models.CharField(max_length=8)
+    content = models.TextField()
+    frames = models.TextField()
+    """The lengths of its frames, as in Run.frames."""
+
+    class Meta:
+        ordering = ["seq"]
+        constraints = [models.UniqueConstraint(fields=["run", "seq"], name="event_seq_once")]

@@ -1,0 +1,467 @@
+"""Runs: one task per answer, independent of every socket.
+
+`RunManager.submit` stores what a frame asks for and starts the task; sockets watch `LiveRun`s through their mailboxes. The task waits for its
+conversation's turn and for a place at the engine, decodes, and makes the text final. A single writer flushes the logs of all running
+answers together, every FLUSH_S: that is the most a power cut can take.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable
+from contextlib import aclosing
+from time import monotonic
+from typing import Any, Literal
+from uuid import UUID
+
+from chat import selectors, services
+from chat.database import in_database
+from chat.identity import Client
+from chat.presets import sampling_of
+from chat.protocol import Context, Continue, Edit, End, Error, FinishReason, Queued, Regenerate, SendMessage, Start, TimingSeconds, UsageCount
+from chat.queueing import FairQueue
+from chat.runlog import Piece, RunLog
+from chat.sentences import sentence
+from inference.engine import Engine
+from inference.errors import EmptyPrompt, EngineError
+from inference.types import ChatMessage, Delta, Finish, GenerationRequest, Prompt, Sampling
+
+log = logging.getLogger(__name__)
+
+FLUSH_S = 0.15
+SAVE_TRIES = 5
+SYSTEM_COMMAND = "/system"
+
+Submission = SendMessage | Regenerate | Continue | Edit
+StopReason = Literal["stopped", "interrupted"]
+
+
+class Rejected(Exception):
+    """A frame that was refused before anything was stored: `error` says why, in the client's language."""
+
+    def __init__(self, error: Error) -> None:
+        super().__init__(error.message)
+        self.error = error
+
+
+class LiveRun:
+    """A run while it lives: its log, and who wants to hear of it."""
+
+    def __init__(self, new: services.NewRun, *, client: Client, key: str | None, language: str) -> None:
+        self.new = new
+        self.client = client
+        self.key = key
+        self.language = language
+        self.log = RunLog(new.run)
+        self.place: Queued | None = None
+        self.stop_reason: StopReason | None = None
+        self.flushed = 0
+        """How many pieces are in the durable log."""
+        self.tokens = 0
+        self.audit: dict[str, Any] = {}
+        self.submitted = monotonic()
+        self.decoding: asyncio.Task[FinishReason] | None = None
+        self.closing = False
+        """Its text is being made final: the durable log takes no more of it."""
+        self.over = asyncio.Event()
+        self._listeners: set[Callable[[], None]] = set()
+
+    @property
+    def conversation(self) -> UUID:
+        return self.new.conversation
+
+    def listen(self, wake: Callable[[], None]) -> None:
+        self._listeners.add(wake)
+
+    def unlisten(self, wake: Callable[[], None]) -> None:
+        self._listeners.discard(wake)
+
+    def changed(self) -> None:
+        for wake in self._listeners:
+            wake()
+
+    def set_place(self, position: int, eta_s: float | None) -> None:
+        new = self.new
+        self.place = Queued(
+            run=new.run, conversation=new.conversation, message=new.message, parent=new.parent, key=self.key, position=position, eta_s=eta_s
+        )
+        self.changed()
+
+    def begin(self, model: str, context: Context | None) -> None:
+        new = self.new
+        self.place = None
+        self.log.start = Start(
+            run=new.run,
+            conversation=new.conversation,
+            message=new.message,
+            parent=new.parent,
+            key=self.key,
+            model=model,
+            content=new.base_answer,
+            thinking=new.base_thinking,
+            context=context,
+        )
+        self.changed()
+
+    def add(self, delta: Delta) -> None:
+        self.tokens += delta.tokens
+        if delta.text:
+            self.log.append(delta.channel, delta.text)
+            self.changed()
+
+    def fail(self, code: str, message: str, *, retryable: bool) -> None:
+        self.audit |= {"error_code": code, "error": message}
+        self.log.error = Error(code=code, message=message, retryable=retryable, run=self.new.run)
+
+    def stop(self, reason: StopReason) -> None:
+        """End it now. Idempotent; too late once the text is being made final."""
+        if self.stop_reason is None and self.decoding is not None and not self.decoding.done():
+            self.stop_reason = reason
+            self.decoding.cancel()
+
+    def unflushed(self) -> list[services.Event]:
+        """The pieces that the durable log has not got, a row for each stretch of one channel."""
+        events: list[services.Event] = []
+        seq, stretch = self.flushed, list[Piece]()
+        for piece in self.log.pieces[self.flushed :]:
+            if stretch and stretch[-1].channel != piece.channel:
+                events.append(services.Event(self.new.run, seq, tuple(stretch)))
+                stretch = []
+            stretch.append(piece)
+            seq += 1
+        return [*events, services.Event(self.new.run, seq, tuple(stretch))] if stretch else events
+
+
+class StoredRun:
+    """A run that is over, to be watched like a live one."""
+
+    place: Queued | None = None
+
+    def __init__(self, log: RunLog) -> None:
+        self.log = log
+
+    @property
+    def conversation(self) -> UUID:
+        assert self.log.start is not None
+        return self.log.start.conversation
+
+    def listen(self, wake: Callable[[], None]) -> None:
+        pass
+
+    def unlisten(self, wake: Callable[[], None]) -> None:
+        pass
+
+
+class RunManager:
+    """All runs of one server process. `ready` resolves to the engine when the model is loaded, or raises its EngineError."""
+
+    def __init__(self, ready: Callable[[], Awaitable[Engine]], *, system_prompt: str = "") -> None:
+        self._ready = ready
+        self._system_prompt = system_prompt
+        self.engine: Engine | None = None
+        self.live: dict[UUID, LiveRun] = {}
+        self.queue = FairQueue(slots=1)
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._newest: dict[UUID, LiveRun] = {}
+        """The newest run of each conversation: the next one there waits until it is over and its text is stored."""
+        self._writer: asyncio.Task[None] | None = None
+        self._stopping = False
+
+    # --- what sockets ask for ---
+
+    async def submit(self, frame: Submission, client: Client, language: str, conversation: UUID | None = None) -> LiveRun | StoredRun | UUID:
+        """Store what `frame` asks for and start its run. Returns the run to watch; for `/system …`, the conversation.
+
+        `conversation` is where a message goes that names none. The same key again returns the same run. Raises Rejected.
+        """
+        if self._stopping:
+            raise Rejected(_error("stopping", language, key=frame.key, retryable=True))
+        if isinstance(frame, SendMessage) and frame.conversation is None and conversation is not None:
+            frame = frame.model_copy(update={"conversation": conversation})
+        try:
+            if isinstance(frame, SendMessage) and (prompt := is_system(frame.message)) is not None:
+                return await self._set_system(frame, prompt, client)
+            await self._check(frame)
+            new = await self._store(frame, client)
+        except services.AlreadyDone as done:
+            return await self._again(done, client, language, frame.key)
+        except services.Refused as refused:
+            raise Rejected(_error(refused.code, language, key=frame.key, **refused.params)) from refused
+        except EngineError as error:
+            raise Rejected(_engine_error(error, language, key=frame.key)) from error
+        run = LiveRun(new, client=client, key=frame.key, language=language)
+        run.set_place(len(self.queue), None)
+        self._supervise(run)
+        return run
+
+    async def watch(self, run: UUID, client: Client, language: str) -> LiveRun | StoredRun:
+        """A run of the client's owner, live or stored. Raises Rejected."""
+        live = self.live.get(run)
+        if live is not None and live.client.owner == client.owner:
+            return live
+        row = await in_database(_stored, client, run)
+        if row is None:
+            raise Rejected(_error("no_run", language))
+        # It may have begun between the look at the living and the look at the stored.
+        return self.live.get(run) or StoredRun(row)
+
+    def stop_now(self, run: UUID, client: Client | None) -> bool:
+        """End a living run of the client's owner at once; False when there is none."""
+        live = self.live.get(run)
+        if live is None or client is None or live.client.owner != client.owner:
+            return False
+        live.stop("stopped")
+        return True
+
+    async def shutdown(self) -> None:
+        """End all running answers as interrupted and save them."""
+        self._stopping = True
+        for run in list(self.live.values()):
+            run.stop("interrupted")
+        if self._tasks:
+            await asyncio.wait(self._tasks, timeout=1.5)
+        if self._writer is not None:
+            self._writer.cancel()
+
+    def save_now(self) -> None:
+        """Make the text of all living runs final, in this thread: for a process that ends without a word to its event loop."""
+        for run in list(self.live.values()):
+            run.closing = True
+            services.finish_run(
+                run=run.new.run,
+                pieces=list(run.log.pieces),
+                base_thinking=run.new.base_thinking,
+                base_answer=run.new.base_answer,
+                finish_reason="interrupted",
+                **run.audit | {"completion_tokens": run.tokens},
+            )
+
+    # --- storing ---
+
+    async def _check(self, frame: Submission) -> None:
+        """Refuse what the engine could not take, while the text is still the client's. Says nothing while the model loads."""
+        content = frame.message if isinstance(frame, SendMessage) else frame.content if isinstance(frame, Edit) else None
+        if content is not None and not content.strip():
+            raise EmptyPrompt
+        if self.engine is None:
+            return
+        asked = sampling_of(frame.options and frame.options.model_copy(update={"preset": None}))
+        window = self.engine.info.context_window
+        # A token is at least one byte: what has few bytes need not be counted.
+        if asked.said() or (window is not None and len((content or "").encode()) > window // 2):
+            await self.engine.prepare(GenerationRequest("check", (ChatMessage("user", content or "?"),), asked))
+
+    async def _store(self, frame: Submission, client: Client) -> services.NewRun:
+        common: dict[str, Any] = {
+            "device": client.device,
+            "key": frame.key,
+            "options": frame.options.model_dump(exclude_none=True) if frame.options else {},
+        }
+        match frame:
+            case SendMessage():
+                return await in_database(services.send, content=frame.message, conversation=frame.conversation, parent=frame.parent, **common)
+            case Edit():
+                return await in_database(services.edit, message=frame.message, content=frame.content, **common)
+            case Regenerate():
+                return await in_database(services.regenerate, message=frame.message, **common)
+            case Continue():
+                return await in_database(services.continue_answer, message=frame.message, **common)
+
+    async def _set_system(self, frame: SendMessage, prompt: str, client: Client) -> UUID:
+        return await in_database(services.set_system_prompt, device=client.device, content=prompt, conversation=frame.conversation, key=frame.key)
+
+    async def _again(self, done: services.AlreadyDone, client: Client, language: str, key: str | None) -> LiveRun | StoredRun | UUID:
+        if done.run is None:
+            return await in_database(selectors.conversation_of, done.message)
+        try:
+            return await self.watch(done.run, client, language)
+        except Rejected as rejected:
+            raise Rejected(rejected.error.model_copy(update={"key": key})) from rejected
+
+    # --- the life of a run ---
+
+    def _supervise(self, run: LiveRun) -> None:
+        self.live[run.new.run] = run
+        before, self._newest[run.new.conversation] = self._newest.get(run.new.conversation), run
+        run.decoding = asyncio.create_task(self._decode(run, before), name=f"decode {run.new.run}")
+        task = asyncio.create_task(self._live(run), name=f"run {run.new.run}")
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+        if self._writer is None or self._writer.done():
+            self._writer = asyncio.create_task(self._flush_for_ever(), name="run log writer")
+
+    async def _live(self, run: LiveRun) -> None:
+        """The task that owns a run: whatever decoding comes to, the run ends in exactly one `end`."""
+        assert run.decoding is not None
+        await asyncio.wait([run.decoding])
+        reason: FinishReason
+        if run.decoding.cancelled():
+            reason = run.stop_reason or "interrupted"
+        elif (error := run.decoding.exception()) is not None:
+            reason = "error"
+            self._explain(run, error)
+        else:
+            reason = run.decoding.result()
+        await self._end(run, reason)
+
+    def _explain(self, run: LiveRun, error: BaseException) -> None:
+        if isinstance(error, EngineError):
+            told = _engine_error(error, run.language)
+            run.fail(told.code, told.message, retryable=told.retryable)
+        else:
+            log.error("run %s failed", run.new.run, exc_info=error)
+            run.fail("internal", sentence("internal", run.language), retryable=True)
+
+    async def _decode(self, run: LiveRun, before: LiveRun | None) -> FinishReason:
+        """Wait for the turn, then stream. Cancelled by `LiveRun.stop`."""
+        if before is not None:
+            await before.over.wait()
+        engine = await self._engine()
+        async with self.queue.slot(run.client.fair, run.set_place):
+            return await self._stream(run, engine)
+
+    async def _engine(self) -> Engine:
+        if self.engine is None:
+            engine = await self._ready()
+            self.queue.resize(engine.info.max_streams)
+            self.engine = engine
+        return self.engine
+
+    async def _stream(self, run: LiveRun, engine: Engine) -> FinishReason:
+        prompt = await self._prompt(run, engine)
+        run.audit["prompt_tokens"] = prompt.context.used
+        run.audit["queue_s"] = round(monotonic() - run.submitted, 4)
+        run.begin(engine.info.name, Context(used=prompt.context.used, limit=prompt.context.limit, dropped=prompt.context.dropped))
+        # The audit is written while the model already reads: the first token does not wait for the disk.
+        saving = asyncio.create_task(self._save_start(run, engine, prompt))
+        try:
+            async with aclosing(engine.stream(prompt)) as events:
+                async for event in events:
+                    if isinstance(event, Finish):
+                        run.tokens = event.usage.completion_tokens
+                        run.audit |= _figures(event)
+                        return event.reason
+                    if "first_token_s" not in run.audit:
+                        run.audit["first_token_s"] = round(monotonic() - run.submitted - run.audit["queue_s"], 4)
+                    run.add(event)
+        finally:
+            await asyncio.shield(saving)
+        raise RuntimeError("the engine's stream ended without a Finish")
+
+    async def _prompt(self, run: LiveRun, engine: Engine) -> Prompt:
+        found = await in_database(selectors.model_input, run.new.run, self._system_prompt)
+        understood = {name: value for name, value in found.layered.said().items() if name in engine.info.parameters}
+        if "stop" in understood:
+            understood["stop"] = tuple(understood["stop"])
+        sampling = found.asked.over(Sampling(**understood))
+        return await engine.prepare(GenerationRequest(str(run.new.run), found.messages, sampling, found.prefill))
+
+    async def _save_start(self, run: LiveRun, engine: Engine, prompt: Prompt) -> None:
+        try:
+            await in_database(
+                services.run_started,
+                run=run.new.run,
+                model=engine.info.name,
+                prompt=prompt.text,
+                template_hash=prompt.template_hash,
+                sampling=prompt.sampling.said(),
+                seed=prompt.sampling.seed,
+                context_limit=prompt.context.limit,
+                dropped_messages=prompt.context.dropped,
+            )
+        except Exception:
+            log.exception("the start of run %s could not be stored", run.new.run)
+
+    async def _end(self, run: LiveRun, reason: FinishReason) -> None:
+        """Make the text final, then say so: whoever has seen `end` can rely on what is stored."""
+        run.closing = True
+        if run.log.start is None:
+            run.begin(self.engine.info.name if self.engine else "", None)
+        total_s = round(monotonic() - run.submitted, 4)
+        run.audit |= {"total_s": total_s, "completion_tokens": run.tokens}
+        await self._save_end(run, reason)
+        run.log.end = End(
+            run=run.new.run,
+            seq=len(run.log.pieces) + 1,
+            finish_reason=reason,
+            usage=UsageCount(
+                prompt_tokens=run.log.start.context.used if run.log.start and run.log.start.context else None, completion_tokens=run.tokens
+            ),
+            timing=TimingSeconds(
+                queue_s=run.audit.get("queue_s"),
+                first_token_s=run.audit.get("first_token_s"),
+                total_s=total_s,
+                tokens_per_second=run.audit.get("tokens_per_second"),
+            ),
+        )
+        self.live.pop(run.new.run, None)
+        if self._newest.get(run.new.conversation) is run:
+            del self._newest[run.new.conversation]
+        run.over.set()
+        run.changed()
+
+    async def _save_end(self, run: LiveRun, reason: FinishReason) -> None:
+        for attempt in range(SAVE_TRIES):
+            try:
+                await in_database(
+                    services.finish_run,
+                    run=run.new.run,
+                    pieces=list(run.log.pieces),
+                    base_thinking=run.new.base_thinking,
+                    base_answer=run.new.base_answer,
+                    finish_reason=reason,
+                    **run.audit,
+                )
+                return
+            except Exception as error:
+                log.exception("run %s could not be stored, attempt %d", run.new.run, attempt + 1)
+                if attempt + 1 == SAVE_TRIES:
+                    run.fail("storage", sentence("storage", run.language, reason=str(error)), retryable=False)
+                else:
+                    await asyncio.sleep(0.2 * 2**attempt)
+
+    async def _flush_for_ever(self) -> None:
+        """The one writer of the durable logs; ends when no run lives."""
+        while self.live:
+            await asyncio.sleep(FLUSH_S)
+            await self._flush()
+
+    async def _flush(self) -> None:
+        due = [(run, len(run.log.pieces), run.unflushed()) for run in self.live.values() if not run.closing]
+        events = [event for _, _, its in due for event in its]
+        if not events:
+            return
+        try:
+            await in_database(services.append_events, events)
+        except Exception:
+            # The text is still in memory and goes out with the next flush.
+            log.exception("the logs of %d runs could not be flushed", len(due))
+            return
+        for run, count, _ in due:
+            run.flushed = count
+
+
+def _stored(client: Client, run: UUID) -> RunLog | None:
+    row = selectors.find_run(device=client.device, run=run)
+    return selectors.stored_log(row) if row is not None else None
+
+
+def is_system(text: str) -> str | None:
+    """The system prompt in a message that starts with `/system`; None where it does not."""
+    head, _, rest = text.lstrip().partition(SYSTEM_COMMAND)
+    return rest.strip() if not head and (not rest or rest[0].isspace()) and SYSTEM_COMMAND in text else None
+
+
+def _figures(finish: Finish) -> dict[str, Any]:
+    figures: dict[str, Any] = {"prompt_tokens": finish.usage.prompt_tokens or None, "tokens_per_second": finish.timing.tokens_per_second}
+    return {name: value for name, value in figures.items() if value is not None}
+
+
+def _error(code: str, language: str, *, key: str | None = None, retryable: bool = False, **params: Any) -> Error:
+    return Error(code=code, message=sentence(code, language, **params), retryable=retryable, key=key)
+
+
+def _engine_error(error: EngineError, language: str, *, key: str | None = None) -> Error:
+    message = sentence(error.code, language, str(error), **error.params)
+    return Error(code=error.code, message=message, retryable=error.retryable, key=key)

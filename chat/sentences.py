@@ -1,0 +1,77 @@
+"""What a person reads when something was refused, failed or was done: one sentence a code, in English and Chinese.
+
+An engine's errors carry their own English sentence (inference/errors.py) and are listed here only for the translation.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+ENGLISH: Mapping[str, str] = {
+    "internal": "Something went wrong on the computer. Its log has the details.",
+    "not_paired": "This phone is not paired. Scan the QR code that the computer shows.",
+    "too_fast": "Too many messages at once: {limit} are waiting already. Send this one again in a moment.",
+    "no_run": "There is no such answer.",
+    "no_conversation": "There is no such conversation.",
+    "no_message": "There is no such message here.",
+    "not_your_message": "Only one's own messages can be edited.",
+    "nothing_to_answer": "There is no question here that could be answered again.",
+    "nothing_to_continue": "This answer is complete; there is nothing to continue.",
+    "still_running": "This answer is still being written.",
+    "storage": "The answer could not be stored: {reason}",
+    "stopping": "The server is being stopped. Send this again when it is back.",
+    "system_set": "The system prompt is set and holds from here on.",
+    "system_cleared": "The system prompt is removed.",
+}
+
+CHINESE: Mapping[str, str] = {
+    "internal": "电脑上出了问题，详情见它的日志。",
+    "bad_frame": "消息格式不对：{detail}",
+    "not_paired": "这部手机还没有配对。请扫描电脑上显示的二维码。",
+    "too_fast": "消息太密了：已有 {limit} 条在等待，请稍后再发这一条。",
+    "no_run": "没有这个回答。",
+    "no_conversation": "没有这个对话。",
+    "no_message": "这里没有这条消息。",
+    "not_your_message": "只能修改自己发的消息。",
+    "nothing_to_answer": "这里没有可以重新回答的问题。",
+    "nothing_to_continue": "这个回答已经完整，无需继续。",
+    "still_running": "这个回答还在写。",
+    "storage": "回答没能保存：{reason}",
+    "stopping": "服务器正在关闭，等它回来后请重新发送。",
+    "system_set": "系统提示已设定，从这里开始生效。",
+    "system_cleared": "系统提示已清除。",
+    # Engines
+    "engine_error": "模型无法回答。",
+    "model_not_found": "{path} 里没有模型。应为含有 config.json 的文件夹，或 `python manage.py models list` 列出的名字。",
+    "model_broken": "{path} 里的模型无法加载：{reason}",
+    "out_of_memory": "内存不够装下 {model}：约需 {needed}，可用 {available}。",
+    "loading": "模型还在加载。",
+    "empty": "消息是空的。",
+    "context_overflow": "这条消息对模型来说太长：共 {used} 个 token，最多 {limit} 个。",
+    "unsupported_parameter": "这个模型不支持参数 {name}。",
+    "decoding_failed": "模型在写这个回答时出错了。",
+    "engine_dead": "模型已停止工作，需要在电脑上重新启动：{reason}",
+    "backend_unreachable": "连不上模型服务器 {url}。",
+    "backend_timeout": "模型服务器 {url} 在 {seconds} 秒内没有回应。",
+    "backend_key": "模型服务器 {url} 不接受 {key_env} 里的密钥。",
+    "backend_key_missing": "缺少 {url} 的密钥：请设置环境变量 {key_env} 后重新启动。",
+    "backend_no_credit": "{url} 的账户余额不足。",
+    "backend_model_unknown": "模型服务器 {url} 上没有名为 {model} 的模型。",
+    "backend_busy": "模型服务器 {url} 现在请求太多。",
+    "backend_failed": "模型服务器 {url} 出错（状态 {status}）。",
+    "backend_refused": "模型服务器 {url} 拒绝了请求：{reason}",
+    "backend_dropped": "与模型服务器 {url} 的连接在回答途中断开。",
+}
+
+
+def sentence(code: str, language: str, fallback: str = "", **params: Any) -> str:
+    """The sentence of `code` in `language` ("zh…" is Chinese, all else English), else `fallback`."""
+    template = CHINESE.get(code) if language.lower().startswith("zh") else None
+    template = template or ENGLISH.get(code)
+    if template is None:
+        return fallback or ENGLISH["internal"]
+    try:
+        return template.format(**params)
+    except (KeyError, IndexError):
+        return fallback or template

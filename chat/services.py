@@ -1,0 +1,260 @@
+"""Writes, each atomic. Synchronous: async code awaits them through `database_sync_to_async`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+from uuid import UUID, uuid4
+
+from django.db import IntegrityError, transaction
+from django.db.models import Q
+from django.utils import timezone
+
+from chat.models import Conversation, Device, Message, Run, RunEvent
+from chat.runlog import Piece, pack, unpack
+
+TITLE_CHARS = 60
+CONTINUABLE = {Run.FinishReason.LENGTH, Run.FinishReason.STOPPED, Run.FinishReason.INTERRUPTED, Run.FinishReason.ERROR}
+
+
+class Refused(Exception):
+    """A request that cannot be carried out; nothing was written. `code` names the sentence."""
+
+    def __init__(self, code: str, **params: Any) -> None:
+        super().__init__(code)
+        self.code = code
+        self.params = params
+
+
+class AlreadyDone(Exception):
+    """The same key came before: `run` (or, for `/system`, `message`) is what it made."""
+
+    def __init__(self, run: UUID | None, message: UUID) -> None:
+        super().__init__(f"the key was used for run {run}")
+        self.run = run
+        self.message = message
+
+
+@dataclass(frozen=True)
+class NewRun:
+    """A run as it was written: queued, its answer still without new text."""
+
+    run: UUID
+    conversation: UUID
+    message: UUID
+    parent: UUID
+    base_answer: str = ""
+    base_thinking: str = ""
+
+
+@dataclass(frozen=True)
+class Event:
+    """A flush of one run's log: pieces of one channel, ending at frame `seq`."""
+
+    run: UUID
+    seq: int
+    pieces: tuple[Piece, ...]
+
+
+def send(
+    *,
+    device: Device,
+    content: str,
+    conversation: UUID | None = None,
+    parent: UUID | None = None,
+    key: str | None = None,
+    options: Mapping[str, Any] | None = None,
+) -> NewRun:
+    """Store a user message, its empty answer and the run that will fill it. Raises Refused, AlreadyDone."""
+    with _once(device, key), transaction.atomic():
+        place = _open(device, conversation, content)
+        question = Message.objects.create(
+            conversation=place, parent=_parent(place, parent), role=Message.Role.USER, content=content, device=device, key=key
+        )
+        return _answer(place, question, device=device, key=key, options=options)
+
+
+def set_system_prompt(*, device: Device, content: str, conversation: UUID | None = None, key: str | None = None) -> UUID:
+    """`/system …`: from here on in this branch; blank text removes it. Returns the conversation. Raises Refused, AlreadyDone."""
+    with _once(device, key), transaction.atomic():
+        place = _open(device, conversation, "")
+        message = Message.objects.create(
+            conversation=place, parent=_parent(place, None), role=Message.Role.SYSTEM, content=content, device=device, key=key
+        )
+        _move_leaf(place, message)
+        return place.id
+
+
+def edit(*, device: Device, message: UUID, content: str, key: str | None = None, options: Mapping[str, Any] | None = None) -> NewRun:
+    """A new branch beside the user's message, answered anew. Raises Refused, AlreadyDone."""
+    with _once(device, key), transaction.atomic():
+        old = _own_message(device, message)
+        if old.role != Message.Role.USER:
+            raise Refused("not_your_message")
+        question = Message.objects.create(
+            conversation=old.conversation, parent=old.parent, role=Message.Role.USER, content=content, device=device, key=key
+        )
+        return _answer(old.conversation, question, device=device, key=key, options=options)
+
+
+def regenerate(*, device: Device, message: UUID, key: str | None = None, options: Mapping[str, Any] | None = None) -> NewRun:
+    """Another answer beside the old one. `message` is the answer or its question. Raises Refused, AlreadyDone."""
+    with _once(device, key), transaction.atomic():
+        found = _own_message(device, message)
+        question = found.parent if found.role == Message.Role.ASSISTANT else found
+        if question is None or question.role != Message.Role.USER:
+            raise Refused("nothing_to_answer")
+        return _answer(found.conversation, question, device=device, key=key, options=options)
+
+
+def continue_answer(*, device: Device, message: UUID, key: str | None = None, options: Mapping[str, Any] | None = None) -> NewRun:
+    """A further run of an answer that was cut short, behind exactly its text. Raises Refused, AlreadyDone."""
+    with _once(device, key), transaction.atomic():
+        answer = _own_message(device, message)
+        newest = answer.runs.order_by("-created_at").first()
+        if answer.role != Message.Role.ASSISTANT or answer.parent_id is None or newest is None:
+            raise Refused("nothing_to_continue")
+        if newest.status != Run.Status.DONE:
+            raise Refused("still_running")
+        if newest.finish_reason not in CONTINUABLE:
+            raise Refused("nothing_to_continue")
+        run = Run.objects.create(
+            message=answer, device=device, key=key, options=options or {}, base_answer=len(answer.content), base_thinking=len(answer.thinking)
+        )
+        _move_leaf(answer.conversation, answer)
+        return NewRun(run.id, answer.conversation_id, answer.id, answer.parent_id, answer.content, answer.thinking)
+
+
+def run_started(*, run: UUID, **audit: Any) -> None:
+    """The prompt is made and decoding begins."""
+    Run.objects.filter(id=run, status=Run.Status.QUEUED).update(status=Run.Status.RUNNING, started_at=timezone.now(), **audit)
+
+
+def append_events(events: Iterable[Event]) -> None:
+    """Flush the logs of all running answers, in one transaction."""
+    rows = [
+        RunEvent(
+            run_id=event.run,
+            seq=event.seq,
+            channel=event.pieces[0].channel,
+            content="".join(piece.text for piece in event.pieces),
+            frames=pack(list(event.pieces)),
+        )
+        for event in events
+    ]
+    with transaction.atomic():
+        # A flush whose commit went through although its answer was lost is sent again.
+        RunEvent.objects.bulk_create(rows, ignore_conflicts=True)
+
+
+def finish_run(*, run: UUID, pieces: list[Piece], base_thinking: str, base_answer: str, finish_reason: str, **audit: Any) -> None:
+    """Make a run's text final and remove its log."""
+    with transaction.atomic():
+        row = Run.objects.select_related("message__conversation").get(id=run)
+        message = row.message
+        message.thinking = base_thinking + "".join(p.text for p in pieces if p.channel == "thinking")
+        message.content = base_answer + "".join(p.text for p in pieces if p.channel == "answer")
+        message.save(update_fields=["thinking", "content"])
+        now = timezone.now()
+        Run.objects.filter(id=run).update(
+            status=Run.Status.DONE, finish_reason=finish_reason, frames=pack(pieces), ended_at=now, started_at=row.started_at or now, **audit
+        )
+        RunEvent.objects.filter(run=run).delete()
+        Conversation.objects.filter(id=message.conversation_id).update(updated_at=now)
+
+
+def recover_interrupted() -> int:
+    """After a crash or a power cut: make what the logs hold final, as interrupted. Returns how many runs there were.
+
+    To be called by the one server process of a data folder, before it serves.
+    """
+    unfinished = Run.objects.exclude(status=Run.Status.DONE).select_related("message").prefetch_related("events")
+    count = 0
+    for run in unfinished:
+        events = list(run.events.all())
+        pieces = [piece for event in events for piece in _pieces(event)]
+        finish_run(
+            run=run.id,
+            pieces=pieces,
+            base_thinking=run.message.thinking[: run.base_thinking],
+            base_answer=run.message.content[: run.base_answer],
+            finish_reason=Run.FinishReason.INTERRUPTED,
+        )
+        count += 1
+    return count
+
+
+def _pieces(event: RunEvent) -> list[Piece]:
+    thinking, answer = (event.content, "") if event.channel == "thinking" else ("", event.content)
+    return unpack(event.frames, thinking, answer)
+
+
+class _once:
+    """The same key twice is the same message: found before writing, or (two sends at once) by the unique constraint."""
+
+    def __init__(self, device: Device, key: str | None) -> None:
+        self.device = device
+        self.key = key
+
+    def __enter__(self) -> None:
+        self._look()
+
+    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
+        if isinstance(error, IntegrityError):
+            self._look()
+
+    def _look(self) -> None:
+        if self.key is None:
+            return
+        if run := Run.objects.filter(device=self.device, key=self.key).first():
+            raise AlreadyDone(run.id, run.message_id)
+        if message := Message.objects.filter(device=self.device, key=self.key).first():
+            raise AlreadyDone(None, message.id)
+
+
+def _open(device: Device, conversation: UUID | None, content: str) -> Conversation:
+    """The conversation, locked for this transaction; made where there is none. A client may choose the id of a new one."""
+    title = " ".join(content.split())[:TITLE_CHARS]
+    if conversation is not None:
+        found = Conversation.objects.select_for_update().filter(id=conversation).first()
+        if found is not None:
+            if found.owner_id != device.owner_id:
+                raise Refused("no_conversation")
+            if not found.title and title:
+                found.title = title
+                found.save(update_fields=["title"])
+            return found
+    return Conversation.objects.create(id=conversation or uuid4(), owner_id=device.owner_id, title=title)
+
+
+def _parent(conversation: Conversation, parent: UUID | None) -> Message | None:
+    if parent is None:
+        return conversation.leaf
+    found = Message.objects.filter(id=parent, conversation=conversation).filter(~Q(role=Message.Role.USER)).first()
+    if found is None:
+        raise Refused("no_message")
+    return found
+
+
+def _own_message(device: Device, message: UUID) -> Message:
+    found = (
+        Message.objects.select_related("conversation", "parent")
+        .select_for_update(of=("self",))
+        .filter(id=message, conversation__owner_id=device.owner_id)
+        .first()
+    )
+    if found is None:
+        raise Refused("no_message")
+    return found
+
+
+def _answer(conversation: Conversation, question: Message, *, device: Device, key: str | None, options: Mapping[str, Any] | None) -> NewRun:
+    answer = Message.objects.create(conversation=conversation, parent=question, role=Message.Role.ASSISTANT)
+    run = Run.objects.create(message=answer, device=device, key=key, options=options or {})
+    _move_leaf(conversation, answer)
+    return NewRun(run.id, conversation.id, answer.id, question.id)
+
+
+def _move_leaf(conversation: Conversation, leaf: Message) -> None:
+    Conversation.objects.filter(id=conversation.id).update(leaf=leaf, updated_at=timezone.now())

@@ -1,0 +1,129 @@
+"""What lives as long as the server process: the engine, loaded once in a thread of its own, and the runs.
+
+Daphne has no lifespan protocol and `AppConfig.ready()` runs for every management command: so asgi.py makes the runtime, and everything that may be
+waited for (migrations, recovery after a crash, loading the model) happens in its thread, whatever serves the application.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import atexit
+import logging
+import secrets
+import threading
+from collections.abc import Callable
+from concurrent.futures import Future
+from time import monotonic
+from typing import Literal
+
+from django.db import connection
+
+from chat import services
+from chat.runs import RunManager
+from inference.engine import Engine
+from inference.errors import EngineDead, EngineError
+from inference.types import LoadProgress
+from llmsite import lock
+from llmsite.config import Config
+from llmsite.engines import build_engine
+from llmsite.serve.database import bring_up_to_date
+
+log = logging.getLogger(__name__)
+
+State = Literal["loading", "ready", "failed"]
+
+
+class Runtime:
+    def __init__(self, config: Config, *, build: Callable[[Config], Engine] = build_engine) -> None:
+        self.config = config
+        self.instance = secrets.token_hex(8)
+        """Tells this process from any other that may answer on the same port."""
+        self.engine: Engine | None = None
+        self.state: State = "loading"
+        self.progress = LoadProgress("starting")
+        self.error: BaseException | None = None
+        self.timings: dict[str, float] = {}
+        """Seconds by step."""
+        self.runs = RunManager(self.ready, system_prompt=config.system_prompt)
+        self._build = build
+        self._loaded: Future[Engine] = Future()
+        self._stored: Future[None] = Future()
+        """Set when the database is up to date and holds no run of a former process that still looks alive."""
+        self._thread: threading.Thread | None = None
+        self._stopped = False
+
+    def begin(self) -> None:
+        """Start loading. Idempotent; returns at once."""
+        if self._thread is None:
+            self._thread = threading.Thread(target=self._begin, name="loader", daemon=True)
+            self._thread.start()
+            atexit.register(self._at_exit)
+
+    def wait(self, timeout: float | None = None) -> bool:
+        """Wait, in a thread, until loading ended. True when it is ready; `error` says why when it failed."""
+        if self._thread is not None:
+            self._thread.join(timeout)
+        return self.state == "ready"
+
+    async def ready(self) -> Engine:
+        """The engine, once it can answer. Raises the EngineError that it failed with."""
+        return await asyncio.shield(asyncio.wrap_future(self._loaded))
+
+    async def stored(self) -> None:
+        """Returns once sockets may be served: no run of a former process looks alive any more."""
+        await asyncio.shield(asyncio.wrap_future(self._stored))
+
+    async def shutdown(self) -> None:
+        """End running answers as interrupted, save them, stop the engine. Idempotent."""
+        if self._stopped:
+            return
+        self._stopped = True
+        await self.runs.shutdown()
+        if self.engine is not None and self.state == "ready":
+            await self.engine.stop()
+        lock.release(self.config.data)
+
+    def _begin(self) -> None:
+        try:
+            self._load()
+        except BaseException as error:
+            self.error = error
+            self.state = "failed"
+            if not isinstance(error, EngineError):
+                log.exception("the server could not start")
+                error = EngineDead(reason=str(error))
+            self._loaded.set_exception(error)
+            if not self._stored.done():
+                self._stored.set_exception(error)
+        finally:
+            connection.close()
+
+    def _load(self) -> None:
+        began = monotonic()
+        lock.acquire(self.config.data)
+        bring_up_to_date()
+        if interrupted := services.recover_interrupted():
+            log.warning("%d answers were cut off when the server last ended; they can be continued", interrupted)
+        self._stored.set_result(None)
+        self.timings["database"] = monotonic() - began
+        self.engine = self._build(self.config)
+        step = monotonic()
+        asyncio.run(self.engine.start(self._progressed))
+        self.timings["model"] = monotonic() - step
+        self.timings |= getattr(self.engine, "timings", {})
+        self.state = "ready"
+        self._loaded.set_result(self.engine)
+
+    def _progressed(self, progress: LoadProgress) -> None:
+        self.progress = progress
+
+    def _at_exit(self) -> None:
+        """Daphne and runserver end without a word to the application: what still runs is made final here, as after a crash."""
+        if self._stopped or not self._stored.done():
+            return
+        try:
+            self.runs.save_now()
+        except Exception:
+            log.exception("running answers could not be saved at the end; they are recovered at the next start")
+        finally:
+            connection.close()
