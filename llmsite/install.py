@@ -1,0 +1,151 @@
+"""pip, spoken to and listened to: what it does in plain lines, what goes wrong in a sentence, all of its words in a log. Standard library only."""
+
+from __future__ import annotations
+
+import collections
+import os
+import re
+import shutil
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from llmsite.requirements import requirement_lines
+from llmsite.serve.exits import Exit, Stopped
+from llmsite.serve.words import say
+
+# PyTorch's own index of builds without CUDA, named in its installation guide (pytorch.org/get-started). See Installer._install_cpu_torch.
+CPU_TORCH_INDEX = "https://download.pytorch.org/whl/cpu"
+PROBE_S = 3.0
+TAIL_LINES = 8
+
+NO_SPACE = re.compile(r"No space left on device|Errno 28\b|not enough space on the disk|Disk quota exceeded", re.IGNORECASE)
+NO_NETWORK = re.compile(
+    r"NewConnectionError|NameResolutionError|Temporary failure in name resolution|Failed to establish a new connection|getaddrinfo failed"
+    r"|Network is unreachable|ConnectTimeout|Read timed out|ReadTimeoutError|ProxyError|ConnectionResetError|RemoteDisconnected|IncompleteRead"
+    r"|nodename nor servname|Connection refused|connection broken",
+    re.IGNORECASE,
+)
+WORTH_SHOWING = re.compile(r"^\s*(?:Downloading (?P<file>\S+) \((?P<size>[^)]+)\)|(?P<installing>Installing collected packages))")
+
+
+class Installer:
+    """Fills one environment. `python` is its interpreter, `log` takes every word of pip."""
+
+    def __init__(self, python: Path, log: Path) -> None:
+        self.python, self.log = python, log
+        self.log.parent.mkdir(parents=True, exist_ok=True)
+
+    def make_venv(self, venv: Path) -> None:
+        """Make the environment, or make it anew. Raises Stopped."""
+        _tell(say("install.venv"))
+        lines, code = self._run([getattr(sys, "_base_executable", sys.executable) or sys.executable, "-m", "venv", "--clear", str(venv)])
+        if code != 0:
+            raise self._failure(lines, say("install.venv_failed", venv=venv, reason=lines[-1] if lines else code))
+
+    def install(self, files: Sequence[Path]) -> None:
+        """Install the requirements. Raises Stopped with what a person can do about it."""
+        self._install_cpu_torch(files[0])
+        lines, code = self._pip([word for file in files for word in ("-r", str(file))])
+        if code != 0:
+            raise self._failure(lines, "\n".join([say("install.failed", log=self.log), *list(lines)[-TAIL_LINES:]]))
+
+    def _install_cpu_torch(self, requirements: Path) -> None:
+        """On Linux the torch of PyPI brings gigabytes of CUDA. Without an NVIDIA card they only fill the disk, so the build without is preferred:
+        from the person's own index if it has one; else from PyTorch's, for this one package (so that no other can come from there), when it
+        answers within seconds and the person has not switched other indexes off. LLMSITE_TORCH_INDEX names another, or none when empty.
+        Whatever fails here only means that the usual torch is installed.
+        """
+        version = dict(requirement_lines(requirements)).get("torch", "")
+        if sys.platform != "linux" or not version.startswith("==") or has_nvidia():
+            return
+        wanted = [f"torch{version}+cpu", "--no-deps"]
+        if self._pip(wanted)[1] == 0:
+            return
+        index = os.environ.get("LLMSITE_TORCH_INDEX", "" if os.environ.get("PIP_NO_INDEX") else CPU_TORCH_INDEX)
+        if index and _index_answers(index):
+            self._pip([*wanted, "--index-url", index])
+
+    def _pip(self, arguments: list[str]) -> tuple[list[str], int]:
+        """Run pip. It asks no questions: nobody would see them."""
+        command = [str(self.python), "-m", "pip", "install", "--no-input", "--disable-pip-version-check", "--progress-bar", "off", *arguments]
+        return self._run(command)
+
+    def _run(self, command: list[str]) -> tuple[list[str], int]:
+        """Run a program with its output in the log, showing the few lines that tell a person how far it is. Returns its last lines and its code."""
+        environment = os.environ | {"PIP_USER": "0", "PYTHONUNBUFFERED": "1"}  # PIP_USER=1 is for the system's Python and fails in an environment
+        tail: collections.deque[str] = collections.deque(maxlen=200)
+        with open(self.log, "a", encoding="utf-8") as log:
+            log.write(f"\n{time.strftime('%Y-%m-%d %H:%M:%S')} {' '.join(command)}\n")
+            process = subprocess.Popen(
+                command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL, env=environment, text=True, errors="replace"
+            )
+            try:
+                for line in _lines(process):
+                    log.write(f"{line}\n")
+                    tail.append(line)
+                    _show(line)
+                return list(tail), process.wait()
+            except BaseException:
+                process.terminate()
+                process.wait()
+                raise
+
+    def _failure(self, lines: list[str], otherwise: str) -> Stopped:
+        text = "\n".join(lines)
+        if NO_SPACE.search(text):
+            return Stopped(Exit.DISK_FULL, say("disk_full", path=self.python.parent.parent))
+        if NO_NETWORK.search(text):
+            return Stopped(Exit.INSTALL, say("install.no_network"))
+        return Stopped(Exit.INSTALL, otherwise)
+
+
+def has_nvidia() -> bool:
+    """Whether an NVIDIA card is in this Linux computer, with or without its driver: then the CUDA build is the right one."""
+    if any(Path(path).exists() for path in ("/dev/nvidiactl", "/proc/driver/nvidia/version", "/usr/lib/wsl/lib/libcuda.so.1")):
+        return True
+    if shutil.which("nvidia-smi"):
+        return True
+    for device in Path("/sys/bus/pci/devices").glob("*"):
+        try:
+            vendor, kind = (device / "vendor").read_text().strip(), (device / "class").read_text().strip()
+        except OSError:
+            continue
+        if vendor == "0x10de" and kind.startswith(("0x0300", "0x0302")):  # NVIDIA; a display or 3D controller
+            return True
+    return False
+
+
+def _index_answers(index: str) -> bool:
+    """One quick look, with the person's proxy settings: pip itself would try for minutes."""
+    if not index.startswith(("http://", "https://")):
+        return True  # a folder
+    try:
+        with urllib.request.urlopen(f"{index.rstrip('/')}/torch/", timeout=PROBE_S) as answer:
+            return answer.status == 200
+    except (OSError, urllib.error.URLError, ValueError):
+        return False
+
+
+def _lines(process: subprocess.Popen[str]) -> Iterator[str]:
+    assert process.stdout is not None
+    for line in process.stdout:
+        yield line.rstrip()
+
+
+def _show(line: str) -> None:
+    match = WORTH_SHOWING.match(line)
+    if not match:
+        return
+    if match["installing"]:
+        _tell(say("install.unpacking"))
+    elif not match["file"].endswith(".metadata"):
+        _tell(say("install.downloading", file=match["file"].rpartition("/")[2].partition("-")[0], size=match["size"]))
+
+
+def _tell(text: str) -> None:
+    print(f"  {text}", file=sys.stderr, flush=True)

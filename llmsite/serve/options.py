@@ -1,0 +1,44 @@
+"""The options of `serve`, and their way into the configuration. Standard library only.
+
+Django imports its settings, and with them the configuration, before a command reads its options. So manage.py reads these first and
+writes them into the environment, where config.py finds them; a started server of any kind then has one configuration, read once.
+"""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import MutableMapping, Sequence
+
+from llmsite.serve.exits import table
+
+VARIABLES = {"host": "LLMSITE_HOST", "port": "LLMSITE_PORT", "open": "LLMSITE_OPEN", "model": "LLMSITE_MODEL", "data": "LLMSITE_DATA"}
+DESCRIPTION = "Load the model once and serve the chat to every phone around. Ctrl-C stops it."
+EPILOG = f"exit codes:\n{table()}"
+
+
+def add_options(parser: argparse.ArgumentParser) -> None:
+    """Declare the options: for manage.py's early look, and again for Django's own parser with its --help."""
+    parser.add_argument("--host", help="the address to listen on: 0.0.0.0 is all IPv4 ones, :: all of both kinds (default: 0.0.0.0)")
+    parser.add_argument("--port", type=_port, help="the port to listen on (default: 8000)")
+    parser.add_argument("--open", action="store_true", default=None, help="no pairing: whoever reaches the port may chat")
+    parser.add_argument("--model", help="a name from `manage.py models list` or llmsite.toml, or a folder (default: the embedded model)")
+    parser.add_argument("--data", help="the folder for database, logs and models (default: data, beside manage.py)")
+    parser.add_argument("--timings", action="store_true", help="say where the time of the start went")
+    parser.add_argument("--no-qr", action="store_true", help="print addresses without a QR code")
+
+
+def into_environment(arguments: Sequence[str], environment: MutableMapping[str, str]) -> None:
+    """Write what the command line of `serve` says over the environment. A wrong value ends the program as a usage error."""
+    parser = argparse.ArgumentParser(prog="manage.py serve", add_help=False, allow_abbrev=False)
+    add_options(parser)
+    said, _ = parser.parse_known_args(arguments)  # what else there is, Django's parser understands or refuses
+    for option, variable in VARIABLES.items():
+        value = getattr(said, option)
+        if value is not None:
+            environment[variable] = "1" if value is True else str(value)
+
+
+def _port(text: str) -> int:
+    if not text.isdecimal() or not 1 <= int(text) <= 65535:
+        raise argparse.ArgumentTypeError(f"expected a number from 1 to 65535, got {text!r}")
+    return int(text)

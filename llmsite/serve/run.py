@@ -1,0 +1,171 @@
+"""`serve`, step by step: port, lock, database, model, and then the server until it is stopped."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import os
+import signal
+import sys
+import threading
+import time
+from types import FrameType
+from typing import TYPE_CHECKING, NoReturn
+
+from django.contrib.auth import get_user_model
+
+from llmsite import lock
+from llmsite.config import Config
+from llmsite.serve import console, database
+from llmsite.serve.desk import Desk, Pairing, Place
+from llmsite.serve.exits import Exit, Stopped, explain
+from llmsite.serve.listen import listen
+from llmsite.serve.progress import ProgressLine
+from llmsite.serve.screen import Screen, model_line
+from llmsite.serve.server import Server, settings, stop_signals
+from llmsite.serve.timings import Timings
+from llmsite.serve.words import say
+
+if TYPE_CHECKING:
+    from llmsite.runtime import Runtime
+
+logger = logging.getLogger(__name__)
+
+
+def serve(config: Config, *, timings: bool, qr: bool) -> NoReturn:
+    """Serve until stopped, then end the process. What goes wrong is one sentence on the terminal and an exit code."""
+    code = Exit.OK
+    clock = Timings()
+    _stop_like_ctrl_c()
+    console.speak_plainly(config.data / "logs" / "llmsite.log")
+    try:
+        _serve(config, clock, Screen(qr=qr), timings=timings)
+    except KeyboardInterrupt:
+        code = Exit.OK  # while the model was loading: nothing had begun that could be lost
+    except BaseException as error:
+        stopped = explain(error) or Stopped(Exit.BUG, say("bug", error=type(error).__name__, log=config.data / "logs" / "llmsite.log"))
+        logger.log(logging.INFO if stopped is error else logging.ERROR, "The server ends: %s", stopped.sentence, exc_info=error)
+        print(stopped.sentence, file=sys.stderr)
+        code = stopped.code
+    _end(config, code)
+
+
+def _serve(config: Config, clock: Timings, screen: Screen, *, timings: bool) -> None:
+    clock.mark("Python and Django")
+    sockets = listen(config.host, config.port)
+    lock.acquire(config.data)
+    clock.mark("port and lock")
+    _migrate()
+    clock.mark("database")
+    from llmsite import asgi  # builds the engine, so only now: nothing that can be refused quickly waits for it
+
+    runtime = asgi.runtime
+    clock.mark("application")
+    _load(runtime, config)
+    clock.mark("model")
+    server = Server(settings(asgi.application), on_stop=lambda: _say_stopping(desk))
+    place = Place(tuple(s.getsockname()[0] for s in sockets), sockets[0].getsockname()[1], runtime.instance)
+
+    def greet() -> None:
+        clock.mark("listening and checking itself")
+        _greet(screen, runtime, config, clock, place.port)
+
+    def opened() -> None:
+        if timings:
+            print(f"\n{clock.table({'model': runtime.timings})}", file=sys.stderr, flush=True)
+
+    desk = Desk(place, screen, None if config.open else _pairing(), greet, opened)
+    _when_started(server, desk)
+    server.run(sockets)
+    desk.close()
+
+
+def _migrate() -> None:
+    done, count = database.bring_up_to_date()
+    if done == "made":
+        print(say("database_made"), file=sys.stderr, flush=True)
+    elif done == "updated":
+        print(say("database_updated", count=count), file=sys.stderr, flush=True)
+
+
+def _load(runtime: Runtime, config: Config) -> None:
+    """Wait for the model and show how far it is. Raises what stopped it."""
+    began = time.monotonic()
+    line = ProgressLine(sys.stderr, say("loading", model=config.model))
+    runtime.begin()
+    try:
+        while runtime.state == "loading":
+            line.show(runtime.progress.step, runtime.progress.fraction)
+            runtime.wait(0.1)
+    finally:
+        line.clear()
+    if runtime.state == "failed":
+        raise runtime.error or RuntimeError("the model could not be loaded, and nobody said why")
+    print(say("loaded", model=config.model, seconds=f"{time.monotonic() - began:.1f}"), file=sys.stderr, flush=True)
+
+
+def _when_started(server: Server, desk: Desk) -> None:
+    """Open the desk once the server takes requests; it asks the server for its own address."""
+
+    def wait() -> None:
+        while not server.started and not server.should_exit:
+            time.sleep(0.01)
+        if not server.should_exit:
+            desk.start()
+
+    threading.Thread(target=wait, name="opening", daemon=True).start()
+
+
+def _greet(screen: Screen, runtime: Runtime, config: Config, clock: Timings, port: int) -> None:
+    engine = runtime.engine
+    screen.line(f"\n{screen.bold(say('ready'))}  {say('after', seconds=f'{clock.total:.1f}')}")
+    rows = [
+        (say("model"), model_line(engine.info) if engine else ""),
+        (say("data"), str(config.data)),
+        (say("admin"), _admin(port)),
+        (say("stop"), say("stop_how")),
+    ]
+    screen.rows(rows)
+    if config.open:
+        screen.warn(f"  {say('open_warning')}")
+
+
+def _admin(port: int) -> str:
+    url = f"http://127.0.0.1:{port}/admin/"
+    return url if get_user_model().objects.filter(is_superuser=True, is_active=True).exists() else say("admin_none", url=url)
+
+
+def _pairing() -> Pairing:
+    from chat import pairing
+
+    def paired(code: str) -> str | None:
+        device = pairing.code_was_used(code)
+        return str(device) if device else None
+
+    return Pairing(pairing.new_code, paired)
+
+
+def _say_stopping(desk: Desk) -> None:
+    desk.close()
+    console.say_no_more()
+    print(f"\n{say('stopping')}", file=sys.stderr, flush=True)
+
+
+def _stop_like_ctrl_c() -> None:
+    """Until the server has its own handlers, every polite way to stop raises KeyboardInterrupt."""
+
+    def interrupt(number: int, frame: FrameType | None) -> None:
+        raise KeyboardInterrupt
+
+    for number in stop_signals():
+        signal.signal(number, interrupt)
+
+
+def _end(config: Config, code: Exit) -> NoReturn:
+    """End now. The ordinary way would wait for threads that load or decode, and torch alone takes half a second to go."""
+    lock.release(config.data)
+    logging.shutdown()
+    for stream in (sys.stdout, sys.stderr):
+        with contextlib.suppress(OSError, ValueError):
+            stream.flush()
+    os._exit(code)

@@ -1,0 +1,186 @@
+"""Every sentence that the terminal says, in English and Chinese. Standard library only: the installer speaks, too."""
+
+from __future__ import annotations
+
+import os
+from functools import cache
+from typing import Any, Literal
+
+Language = Literal["en", "zh"]
+
+# key: (English, Chinese)
+SENTENCES: dict[str, tuple[str, str]] = {
+    # --- what stops it ---------------------------------------------------------------------------------------------------------
+    "port_taken": (
+        "Port {port} is taken{who}. Stop that program, or choose another port: --port {other}",
+        "端口 {port} 已被占用{who}。请先停止那个程序，或换一个端口：--port {other}",
+    ),
+    "by_program": (" by {name} (process {pid})", "（{name}，进程 {pid}）"),
+    "by_pid": (" (process {pid})", "（进程 {pid}）"),
+    "port_forbidden": (
+        "Listening on port {port} is not permitted: the system keeps it for administrators. Choose one above 1023: --port 8000",
+        "没有权限监听端口 {port}：系统将它保留给管理员。请选择大于 1023 的端口：--port 8000",
+    ),
+    "no_such_address": (
+        "This computer has no address {host}. Leave --host out to listen on all of its addresses.",
+        "本机没有地址 {host}。去掉 --host 即可监听本机的所有地址。",
+    ),
+    "locked": (
+        "Another server{who} uses the data in {path}. Stop it first, or start this one with other data: --data FOLDER",
+        "另一个服务{who}正在使用 {path} 中的数据。请先停止它，或换一个数据文件夹：--data 文件夹",
+    ),
+    "disk_full": (
+        "The disk is full: {path} cannot be written. Free some space and start again.",
+        "磁盘已满：无法写入 {path}。请清理空间后重新启动。",
+    ),
+    "database_disk_full": (
+        "The disk is full: the database cannot be written. Free some space and start again.",
+        "磁盘已满：无法写入数据库。请清理空间后重新启动。",
+    ),
+    "no_permission": (
+        "No permission for {path}. Change its owner or its rights, or use another folder: --data FOLDER",
+        "没有权限访问 {path}。请修改其所有者或权限，或换一个文件夹：--data 文件夹",
+    ),
+    "database_no_permission": (
+        "No permission to write the database. Change the rights of the data folder, or use another one: --data FOLDER",
+        "没有权限写入数据库。请修改数据文件夹的权限，或换一个：--data 文件夹",
+    ),
+    "database": ("The database cannot be used: {reason}", "数据库无法使用：{reason}"),
+    "database_newer": (
+        "The database was written by a newer version of this program (it has {migration}). Update the program, or use other data: --data FOLDER",
+        "数据库由本程序的更新版本写入（包含 {migration}）。请更新程序，或换一个数据文件夹：--data 文件夹",
+    ),
+    "memory": (
+        "There is too little memory. Close other programs, or use a smaller model: --model NAME",
+        "内存不足。请关闭其他程序，或换一个更小的模型：--model 名称",
+    ),
+    "somewhere": ("a file", "某个文件"),
+    "bug": ("Something went wrong that should not: {error}. The log says more: {log}", "发生了意外错误：{error}。详情见日志：{log}"),
+    "engine.model_not_found": (
+        "There is no model at {path}. Expected a folder with config.json, or a name from `python manage.py models list`.",
+        "{path} 没有模型。应为含有 config.json 的文件夹，或 `python manage.py models list` 中的名称。",
+    ),
+    "engine.model_broken": ("The model in {path} cannot be loaded: {reason}", "无法加载 {path} 中的模型：{reason}"),
+    "engine.out_of_memory": (
+        "There is too little memory for {model}: it needs about {needed}, and {available} is free. "
+        "`python manage.py models check {model}` says more.",
+        "内存不足以加载 {model}：约需 {needed}，可用 {available}。详情请运行 `python manage.py models check {model}`。",
+    ),
+    "engine.backend_unreachable": ("The model server at {url} cannot be reached.", "无法连接模型服务 {url}。"),
+    "engine.backend_key_missing": (
+        "The key for {url} is missing: set the environment variable {key_env} and start again.",
+        "缺少 {url} 的密钥：请设置环境变量 {key_env} 后重新启动。",
+    ),
+    # --- while it starts -------------------------------------------------------------------------------------------------------
+    "database_made": ("Made a new database.", "已创建新数据库。"),
+    "database_updated": ("Brought the database up to date ({count} changes).", "数据库已更新（{count} 项变更）。"),
+    "loading": ("Loading {model}", "正在加载 {model}"),
+    "loaded": ("Loaded {model} in {seconds} s.", "{model} 加载完成，用时 {seconds} 秒。"),
+    "left": ("about {seconds} s more", "约剩 {seconds} 秒"),
+    # --- when it is ready ------------------------------------------------------------------------------------------------------
+    "ready": ("llmsite is ready", "llmsite 已就绪"),
+    "after": ("after {seconds} s", "用时 {seconds} 秒"),
+    "model": ("Model", "模型"),
+    "context": ("{tokens} tokens of context", "上下文 {tokens} 个词元"),
+    "phones": ("Phones", "手机"),
+    "here": ("Here", "本机"),
+    "data": ("Data", "数据"),
+    "admin": ("Owner", "管理"),
+    "admin_none": ("{url} (make your account: python manage.py createsuperuser)", "{url}（创建账号：python manage.py createsuperuser）"),
+    "stop": ("Stop", "停止"),
+    "stop_how": ("Ctrl-C", "Ctrl-C"),
+    "kind.hotspot": ("hotspot", "热点"),
+    "kind.lan": ("", ""),
+    "kind.virtual": ("virtual, probably not for phones", "虚拟网络，手机一般无法访问"),
+    "kind.named": ("as you named it", "由 --host 指定"),
+    "no_lan": (
+        "No phone can reach this computer: it is in no network. Switch on its hotspot, or join the Wi-Fi that the phones use; "
+        "the address appears here by itself.",
+        "手机还无法访问：本机没有接入任何网络。请打开本机的热点，或连接手机所在的 Wi-Fi；地址会自动显示在这里。",
+    ),
+    "only_here": (
+        "Only this computer can reach it, because it listens on {host} alone. For phones, leave --host out.",
+        "只有本机可以访问，因为它只监听 {host}。要让手机访问，请去掉 --host。",
+    ),
+    "unanswered": (
+        "Left out: {interface}. A connection to its address did not get through; a firewall may be in the way.",
+        "未列出 {interface}：到其地址的连接不通，可能被防火墙拦截。",
+    ),
+    "firewall.windows": (
+        "If a phone cannot open it: allow Python in Windows Defender Firewall, for private networks.",
+        "如果手机打不开：请在 Windows Defender 防火墙中允许 Python 通过专用网络。",
+    ),
+    "firewall.darwin": (
+        "If a phone cannot open it: allow Python's incoming connections in System Settings › Network › Firewall.",
+        "如果手机打不开：请在“系统设置 › 网络 › 防火墙”中允许 Python 接收传入连接。",
+    ),
+    "firewall.linux": (
+        "If a phone cannot open it: open the firewall (sudo ufw allow {port}/tcp, or sudo firewall-cmd --add-port={port}/tcp).",
+        "如果手机打不开：请放行防火墙端口（sudo ufw allow {port}/tcp，或 sudo firewall-cmd --add-port={port}/tcp）。",
+    ),
+    "open_warning": (
+        "Open: everyone who can reach this address may chat, and all of them share one history. Leave --open out to pair phones one by one.",
+        "开放模式：能访问此地址的任何人都可以聊天，并共用同一份记录。去掉 --open 可逐台配对手机。",
+    ),
+    "scan_open": ("Scan it with the phone's camera.", "用手机相机扫描。"),
+    "scan_pair": (
+        "Scan it with the phone's camera. It lets one phone in, within {minutes} minutes.",
+        "用手机相机扫描。仅限一台手机，{minutes} 分钟内有效。",
+    ),
+    "enter_for_code": ("For another phone, press Enter.", "要再配对一台手机，请按回车。"),
+    "paired": ("Paired: {name}", "已配对：{name}"),
+    "addresses_changed": ("This computer's addresses have changed:", "本机地址已变化："),
+    "stopping": ("Stopping; answers that are running are saved.", "正在停止；进行中的回答会被保存。"),
+    # --- the installation ------------------------------------------------------------------------------------------------------
+    "install.old_python": (
+        "Python {wanted} or newer is needed, and this is {have}. Install a newer one and start again with it.",
+        "需要 Python {wanted} 或更高版本，当前为 {have}。请安装新版本后重新启动。",
+    ),
+    "install.first": (
+        "First start: installing what the server needs into {venv} (once; some minutes and some hundred megabytes).",
+        "首次启动：正在将所需组件安装到 {venv}（仅此一次，需要几分钟和数百 MB）。",
+    ),
+    "install.changed": ("{file} is new or has changed: bringing {venv} up to date.", "{file} 是新的或有变化：正在更新 {venv}。"),
+    "install.again": ("The last installation was interrupted: beginning again.", "上次安装被中断：重新开始。"),
+    "install.wait": ("Another start is installing; waiting for it.", "另一个启动正在安装，等待中。"),
+    "install.venv": ("making the environment", "创建环境"),
+    "install.downloading": ("downloading {file} ({size})", "下载 {file}（{size}）"),
+    "install.unpacking": ("unpacking (this takes a minute)", "解压安装（约一分钟）"),
+    "install.done": ("Installed in {seconds} s.", "安装完成，用时 {seconds} 秒。"),
+    "install.no_venv": (
+        "Python's venv module is missing. On Debian and Ubuntu: sudo apt install python{version}-venv — then start again.",
+        "缺少 Python 的 venv 模块。在 Debian 和 Ubuntu 上：sudo apt install python{version}-venv，然后重新启动。",
+    ),
+    "install.venv_failed": ("The environment {venv} could not be made: {reason}", "无法创建环境 {venv}：{reason}"),
+    "install.no_network": (
+        "The packages could not be downloaded: no connection. Connect this computer to the internet for the first start (or set PIP_INDEX_URL "
+        "to a mirror) and start again; what is there already is kept.",
+        "无法下载组件：没有网络连接。首次启动需要联网（或将 PIP_INDEX_URL 设为镜像），然后重新启动；已下载的内容会保留。",
+    ),
+    "install.failed": ("The installation failed. The last lines of {log}:", "安装失败。{log} 的最后几行："),
+    "install.stopped": ("Stopped. The next start installs the rest.", "已停止。下次启动会继续安装。"),
+}
+
+
+@cache
+def language() -> Language:
+    """Chinese where the system speaks it, else English."""
+    for variable in ("LC_ALL", "LC_MESSAGES", "LANG"):  # in the order that POSIX gives them
+        if said := os.environ.get(variable):
+            return "zh" if said.lower().startswith("zh") else "en"
+    return "zh" if os.name == "nt" and _windows_speaks_chinese() else "en"
+
+
+def say(key: str, *, default: str | None = None, **values: Any) -> str:
+    """The sentence of that name in the person's language. `default` is for names that the table may lack."""
+    if key not in SENTENCES and default is not None:
+        return default
+    english, chinese = SENTENCES[key]
+    return (chinese if language() == "zh" else english).format(**values)
+
+
+def _windows_speaks_chinese() -> bool:
+    """Windows sets no LANG; the primary language of its user interface is the low ten bits, and 4 is Chinese."""
+    import ctypes
+
+    return ctypes.windll.kernel32.GetUserDefaultUILanguage() & 0x3FF == 4  # type: ignore[attr-defined]
