@@ -70,8 +70,9 @@ class FairQueue:
         if ticket.granted.done() and not ticket.granted.cancelled():
             self._release(ticket.client)
             return
-        self._remove(ticket)
-        self._announce()
+        if ticket in self.waiting.get(ticket.client, ()):
+            self._remove(ticket)
+            self._announce()
 
     def _remove(self, ticket: Ticket) -> None:
         tickets = self.waiting[ticket.client]
@@ -92,13 +93,12 @@ class FairQueue:
             client = self._next(self.waiting, self.active, self._served)
             ticket = self.waiting[client][0]
             self._remove(ticket)
+            if ticket.granted.done():
+                continue  # cancelled, and its task has not run since
             self.active[client] += 1
             self._turn += 1
             self._served[client] = self._turn
-            if not ticket.granted.done():
-                ticket.granted.set_result(None)
-            else:  # cancelled before it could leave: it leaves here
-                self._release(client)
+            ticket.granted.set_result(None)
         self._announce()
 
     @staticmethod

@@ -1,0 +1,14 @@
+"""A pytest plugin, loaded before Django's settings are: the tests have a data folder of their own and the fake engine."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+
+os.environ["LLMSITE_DATA"] = os.environ.get("LLMSITE_TEST_DATA") or tempfile.mkdtemp(prefix="llmsite-test-")
+os.environ["LLMSITE_MODEL"] = "fake"
+for name in ("LLMSITE_OPEN", "LLMSITE_HOST", "LLMSITE_PORT", "LLMSITE_CONFIG", "LLMSITE_HOSTS", "DATABASE_URL", "HF_ENDPOINT"):
+    os.environ.pop(name, None)
+# Nothing in the tests may look for a hub.
+os.environ["HF_HUB_OFFLINE"] = "1"
+os.environ["HF_HUB_DISABLE_TELEMETRY"] = "1"
