@@ -1,0 +1,340 @@
+/**
+ * What is known of the conversations, from frames: one pure function for live and for replayed ones.
+ *
+ * A run's frames are numbered without a gap. The reducer applies a frame only when it is exactly the next one; it ignores what it has seen,
+ * and marks a run with `gap` when something is missing, or when a merged frame starts inside what it has (where the borders inside
+ * a merged frame lie is not known, so no part of it can be applied). The session answers a gap with `resume`.
+ *
+ * @module
+ */
+
+import { CHANNEL, CLIENT, FINISH, SERVER } from "./protocol.js";
+
+/**
+ * One turn. The messages of a conversation are a tree by `parent`.
+ * @typedef {object} Message
+ * @property {string} id
+ * @property {string|null} parent
+ * @property {string} conversation
+ * @property {"user"|"assistant"|"system"} role
+ * @property {string} content
+ * @property {string} thinking
+ * @property {string|null} run The newest run that writes, or wrote, this message.
+ * @property {"queued"|"running"|"done"} status
+ * @property {string|null} finishReason
+ * @property {string} error One sentence, or nothing.
+ * @property {string[]} siblings As the server listed them when the message was loaded.
+ */
+
+/**
+ * One answer being written.
+ * @typedef {object} Run
+ * @property {string} id
+ * @property {string|null} conversation
+ * @property {string|null} message
+ * @property {string|null} parent
+ * @property {number} seq The last frame that was applied; -1 before `start`.
+ * @property {"queued"|"running"|"done"} status
+ * @property {string} thinking
+ * @property {string} answer
+ * @property {number|null} position How many runs are ahead, while it is queued.
+ * @property {number|null} eta Seconds until it starts, while it is queued.
+ * @property {string} model
+ * @property {import("./protocol.js").Context|null} context
+ * @property {string|null} finishReason
+ * @property {import("./protocol.js").UsageCount|null} usage
+ * @property {import("./protocol.js").TimingSeconds|null} timing
+ * @property {{code: string, message: string, retryable: boolean}|null} error
+ * @property {"ahead"|"overlap"|null} gap Why the last frame could not be applied, until one can.
+ */
+
+/**
+ * A frame that was not acknowledged yet.
+ * @typedef {object} Pending
+ * @property {string} key
+ * @property {string} conversation
+ * @property {import("./protocol.js").ClientFrame} frame
+ * @property {{code: string, message: string}|null} [error] Why it has to be sent again, where it was refused for now.
+ */
+
+/**
+ * @typedef {object} State
+ * @property {string|null} conversation The one that is shown.
+ * @property {Record<string, Message>} messages In the order of their arrival.
+ * @property {Record<string, string>} open The child that is shown, for each parent (or `root:CONVERSATION`).
+ * @property {Record<string, Run>} runs
+ * @property {Pending[]} pending In the order in which they were sent.
+ * @property {(Pending & {error: {code: string, message: string}})[]} refused What will not be sent again.
+ * @property {{code: string, message: string}|null} problem The last error that belongs to nothing else.
+ */
+
+/** @returns {State} */
+export function initialState() {
+  return { conversation: null, messages: {}, open: {}, runs: {}, pending: [], refused: [], problem: null };
+}
+
+/**
+ * The state behind an event: a server frame, or one of the client's own
+ * `load {page}` · `open {conversation}` · `pending {item}` · `discard {key}` · `replay {run}`.
+ * An event that says nothing new returns the very same state.
+ * @param {State} state
+ * @param {{type: string}} event
+ * @returns {State}
+ */
+export function reduce(state, event) {
+  const handler = HANDLERS.get(event.type);
+  return handler ? handler(state, event) : state;
+}
+
+/** @type {Map<string, (state: State, event: any) => State>} */
+const HANDLERS = new Map([
+  [SERVER.QUEUED, queued],
+  [SERVER.START, start],
+  [SERVER.STREAM, stream],
+  [SERVER.END, end],
+  [SERVER.ERROR, error],
+  [SERVER.NOTICE, notice],
+  ["load", load],
+  ["open", (state, { conversation }) => ({ ...state, conversation, problem: null })],
+  ["pending", pending],
+  ["discard", discard],
+  ["replay", replay],
+]);
+
+// --- frames of a run -------------------------------------------------------------------------------------------------------------
+
+function queued(state, frame) {
+  const settled = settle(state, frame);
+  const run = settled.runs[frame.run];
+  if (run && run.status !== "queued") return settled;
+  return withRun(settled, { ...(run ?? newRun(settled, frame)), position: frame.position, eta: frame.eta_s ?? null });
+}
+
+function start(state, frame) {
+  const settled = settle(state, frame);
+  const run = settled.runs[frame.run] ?? newRun(settled, frame);
+  if (run.seq >= 0) return settled;
+  return withRun(settled, {
+    ...run,
+    ...placeOf(frame),
+    seq: 0,
+    status: "running",
+    answer: frame.content ?? "",
+    thinking: frame.thinking ?? "",
+    model: frame.model ?? "",
+    context: frame.context ?? null,
+    position: null,
+    eta: null,
+    finishReason: null,
+    usage: null,
+    timing: null,
+    error: null,
+    gap: null,
+  });
+}
+
+function stream(state, frame) {
+  const run = state.runs[frame.run] ?? newRun(state, frame);
+  if (frame.seq <= run.seq) return state;
+  const first = frame.first ?? frame.seq;
+  if (first !== run.seq + 1) return withGap(state, run, first > run.seq + 1 ? "ahead" : "overlap");
+  const channel = frame.channel === CHANNEL.THINKING ? "thinking" : "answer";
+  return withRun(state, { ...run, seq: frame.seq, [channel]: run[channel] + frame.content, gap: null });
+}
+
+function end(state, frame) {
+  const run = state.runs[frame.run] ?? newRun(state, frame);
+  if (run.status === "done") return state;
+  // An end that comes too early: the server lost its last moments in a crash, and what it has now is the truth.
+  if (frame.seq <= run.seq) return withGap(state, run, "overlap");
+  if (frame.seq > run.seq + 1) return withGap(state, run, "ahead");
+  const { finish_reason: finishReason, usage, timing } = frame;
+  return withRun(state, { ...run, seq: frame.seq, status: "done", finishReason, usage, timing, gap: null });
+}
+
+function error(state, frame) {
+  const failure = { code: frame.code, message: frame.message, retryable: Boolean(frame.retryable) };
+  if (frame.run) {
+    const run = state.runs[frame.run];
+    if (!run || run.status === "done") return state;
+    // A run that the server does not have will not end there either.
+    const over = frame.code === "no_run" ? { status: "done", finishReason: FINISH.ERROR } : {};
+    return withRun(state, { ...run, ...over, error: failure });
+  }
+  if (!frame.key) return { ...state, problem: failure };
+  const item = state.pending.find((one) => one.key === frame.key);
+  if (!item) return state;
+  const refused = { ...item, error: failure };
+  if (failure.retryable) return { ...state, pending: state.pending.map((one) => (one === item ? refused : one)) };
+  return { ...without(state, frame.key), refused: [...state.refused, refused] };
+}
+
+/** The server did what needs no answer. A system prompt is shown where it was set; its real id comes with the next `load`. */
+function notice(state, frame) {
+  const item = state.pending.find((one) => one.key === frame.key);
+  if (!item) return frame.key ? state : { ...state, problem: { code: frame.code, message: frame.message } };
+  const content = textOf(item.frame).replace(/^\/system\s*/, "");
+  const parent = leaf(state, item.conversation)?.id ?? null;
+  const message = newMessage({ id: VIRTUAL + item.key, role: "system", parent, conversation: item.conversation, content });
+  return withMessage(without(state, item.key), message);
+}
+
+const VIRTUAL = "notice:";
+
+// --- the client's own events ------------------------------------------------------------------------------------------------------
+
+/** Show a conversation as the server has it. What a live run has written since stays. */
+function load(state, { page }) {
+  let next = { ...state, conversation: page.id, messages: realMessages(state.messages, page.id), problem: null };
+  for (const row of page.messages) {
+    const live = next.runs[row.run];
+    if (live && live.seq >= 0 && next.messages[row.id]) continue;
+    const { finish_reason: finishReason, running, ...rest } = row;
+    const message = { ...rest, conversation: page.id, status: running ? "running" : "done", finishReason: finishReason || null };
+    next = withMessage(next, newMessage(message));
+    if (running && !live) {
+      next = withRun(next, { ...newRun(next, { run: row.run, message: row.id, conversation: page.id, parent: row.parent }), status: "running" });
+    }
+  }
+  return next;
+}
+
+function realMessages(messages, conversation) {
+  const real = Object.values(messages).filter((one) => one.conversation !== conversation || !one.id.startsWith(VIRTUAL));
+  return Object.fromEntries(real.map((one) => [one.id, one]));
+}
+
+function pending(state, { item }) {
+  return state.pending.some((one) => one.key === item.key) ? state : { ...state, pending: [...state.pending, item] };
+}
+
+/** The person, or another tab, has dealt with it. */
+function discard(state, { key }) {
+  return without({ ...state, refused: state.refused.filter((one) => one.key !== key) }, key);
+}
+
+/** `resume` with -1 was sent: the run's frames come again from the first. Its text stays on the screen until they do. */
+function replay(state, { run: id }) {
+  const run = state.runs[id];
+  return run ? withRun(state, { ...run, seq: -1, gap: null }) : state;
+}
+
+// --- parts ------------------------------------------------------------------------------------------------------------------------
+
+/** What was sent is stored now: it is no longer pending, and its messages have their ids. */
+function settle(state, frame) {
+  const item = state.pending.find((one) => one.key === frame.key);
+  let next = item ? without(state, item.key) : state;
+  if (item && textOf(item.frame) && !next.messages[frame.parent]) {
+    const { conversation } = frame;
+    const parent = parentOf(next, item, conversation);
+    next = withMessage(next, newMessage({ id: frame.parent, role: "user", parent, conversation, content: textOf(item.frame) }));
+  }
+  if (!next.messages[frame.message]) {
+    const { message: id, conversation, parent, run } = frame;
+    next = withMessage(next, newMessage({ id, role: "assistant", parent, conversation, run, status: "queued" }));
+  }
+  return next;
+}
+
+/** What the person wrote in a frame, if anything. */
+export function textOf(frame) {
+  if (frame.type === CLIENT.EDIT) return frame.content;
+  return frame.type === CLIENT.MESSAGE ? frame.message : "";
+}
+
+function parentOf(state, item, conversation) {
+  if (item.frame.type === CLIENT.EDIT) return state.messages[item.frame.message]?.parent ?? null;
+  return item.frame.parent ?? leaf(state, conversation)?.id ?? null;
+}
+
+function without(state, key) {
+  return state.pending.some((one) => one.key === key) ? { ...state, pending: state.pending.filter((one) => one.key !== key) } : state;
+}
+
+const placeOf = (frame) => ({ conversation: frame.conversation ?? null, message: frame.message ?? null, parent: frame.parent ?? null });
+
+/** @returns {Run} */
+function newRun(state, frame) {
+  const message = state.messages[frame.message];
+  return {
+    id: frame.run,
+    ...placeOf(frame),
+    seq: -1,
+    status: "queued",
+    thinking: message?.thinking ?? "",
+    answer: message?.content ?? "",
+    position: null,
+    eta: null,
+    model: "",
+    context: null,
+    finishReason: null,
+    usage: null,
+    timing: null,
+    error: null,
+    gap: null,
+  };
+}
+
+/** @returns {Message} */
+function newMessage(fields) {
+  return { content: "", thinking: "", run: null, status: "done", finishReason: null, error: "", siblings: [], ...fields };
+}
+
+function withGap(state, run, gap) {
+  return run.gap === gap && state.runs[run.id] ? state : { ...state, runs: { ...state.runs, [run.id]: { ...run, gap } } };
+}
+
+/** Keep a run, and let its message show it. */
+function withRun(state, run) {
+  const known = state.runs[run.id];
+  const message = state.messages[run.message];
+  const next = { ...state, runs: { ...state.runs, [run.id]: run } };
+  // An older run of the message, replayed, must not overwrite what a newer one has written.
+  if (!message || (known && message.run !== run.id)) return next;
+  const { answer: content, thinking, status, finishReason } = run;
+  const shown = { ...message, run: run.id, content, thinking, status, finishReason, error: run.error?.message ?? "" };
+  return { ...next, messages: { ...next.messages, [message.id]: shown } };
+}
+
+/** Keep a message; it becomes the one that is shown of its siblings. */
+function withMessage(state, message) {
+  return {
+    ...state,
+    messages: { ...state.messages, [message.id]: message },
+    open: { ...state.open, [message.parent ?? `root:${message.conversation}`]: message.id },
+  };
+}
+
+// --- reading the state --------------------------------------------------------------------------------------------------------------
+
+/**
+ * The messages of the branch that is shown, from the first to the last.
+ * @param {State} state
+ * @param {string|null} [conversation]
+ * @returns {Message[]}
+ */
+export function path(state, conversation = state.conversation) {
+  const shown = [];
+  let next = state.messages[state.open[`root:${conversation}`]];
+  while (next) {
+    shown.push(next);
+    next = state.messages[state.open[next.id]];
+  }
+  return shown;
+}
+
+/** @returns {Message|undefined} */
+export function leaf(state, conversation = state.conversation) {
+  return path(state, conversation).at(-1);
+}
+
+/** The runs that have not ended. @returns {Run[]} */
+export function unfinished(state) {
+  return Object.values(state.runs).filter((run) => run.status !== "done");
+}
+
+/** The run that writes in a conversation just now, if any. @returns {Run|undefined} */
+export function activeRun(state, conversation = state.conversation) {
+  return unfinished(state).find((run) => run.conversation === conversation);
+}
