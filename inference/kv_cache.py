@@ -1,0 +1,141 @@
+"""The keys and values of many answers of different lengths, in one block per layer, so that they decode as one batch.
+
+Layout: for each layer two tensors [rows, heads, places, head size]. Token t of an answer lies at place t of its row. Decoding looks at rows 0 … n-1
+up to the longest of them, and a mask hides the rest. Blocks grow by whole steps as the answers do, never beyond `max_cells` = rows × places.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor
+from transformers import Cache
+from transformers.cache_utils import DynamicLayer
+
+STEP = 256
+"""Places are added by this many: growing copies the block, so it should be rare."""
+
+
+class SlotCache(Cache):
+    """A transformers cache whose rows belong to different answers. Announce each forward pass with `begin_prefill` or `begin_decode`."""
+
+    def __init__(self, layers: int, *, max_rows: int, max_cells: int, step: int = STEP) -> None:
+        super().__init__(layer_class_to_replicate=DynamicLayer)
+        self.max_rows = max_rows
+        self.max_cells = max_cells
+        self._step = step
+        self._keys: list[Tensor | None] = [None] * layers
+        self._values: list[Tensor | None] = [None] * layers
+        self._capacity = (0, 0)
+        """(rows, places) of every block."""
+        self._row: int | None = None
+        self._start = 0
+        self._end = 0
+        self._rows = 0
+        self._positions: dict[torch.device, tuple[Tensor, Tensor]] = {}
+
+    # What a forward pass is about
+
+    def begin_prefill(self, row: int, start: int, count: int, *, rows: int) -> None:
+        """The next forward pass reads `count` tokens of one row from place `start` on. `rows`: how many rows are in use."""
+        self._row, self._start, self._end, self._rows = row, start, start + count, 1
+        self._reserve(max(rows, row + 1), start + count, keep=rows)
+
+    def begin_decode(self, positions: Tensor, longest: int, *, rows: int) -> None:
+        """The next forward pass decodes one token of each of the first rows; `positions` says where it goes, `longest` is the greatest of them."""
+        count = len(positions)
+        self._row = 0 if count == 1 else None
+        self._start, self._end, self._rows = longest, longest + 1, count
+        self._positions = {positions.device: (torch.arange(count, device=positions.device), positions)}
+        self._reserve(max(rows, count), longest + 1, keep=rows)
+
+    # What transformers calls
+
+    def update(self, key_states: Tensor, value_states: Tensor, layer_idx: int, *args: Any, **kwargs: Any) -> tuple[Tensor, Tensor]:
+        """Store [rows, heads, new tokens, head size] of one layer; returns all there is of those rows."""
+        return self._store(self._keys, key_states, layer_idx), self._store(self._values, value_states, layer_idx)
+
+    def get_seq_length(self, layer_idx: int = 0) -> int:
+        return self._start
+
+    def get_mask_sizes(self, query_length: int, layer_idx: int) -> tuple[int, int]:
+        return self._start + query_length, 0
+
+    def __len__(self) -> int:
+        return len(self._keys)
+
+    def _store(self, blocks: list[Tensor | None], states: Tensor, layer: int) -> Tensor:
+        block = blocks[layer]
+        if block is None:
+            rows, places = self._capacity
+            block = blocks[layer] = states.new_zeros((rows, states.shape[1], places, states.shape[3]))
+        if self._row is not None:
+            block[self._row, :, self._start : self._end] = states[0]
+            return block[self._row : self._row + 1, :, : self._end]
+        rows_index, positions = self._index(states.device)
+        block[rows_index, :, positions] = states[:, :, 0]
+        return block[: self._rows, :, : self._end]
+
+    def _index(self, device: torch.device) -> tuple[Tensor, Tensor]:
+        """Row numbers and positions, on the device of a layer (layers may lie on several)."""
+        found = self._positions.get(device)
+        if found is None:
+            rows, positions = next(iter(self._positions.values()))
+            found = self._positions[device] = (rows.to(device), positions.to(device))
+        return found
+
+    # What the scheduler asks for
+
+    def move(self, source: int, target: int, length: int) -> None:
+        """Copy `length` tokens of one row to another."""
+        for block in (*self._keys, *self._values):
+            if block is not None:
+                block[target, :, :length] = block[source, :, :length]
+
+    def swap(self, one: int, other: int, length: int) -> None:
+        for block in (*self._keys, *self._values):
+            if block is not None:
+                kept = block[one, :, :length].clone()
+                block[one, :, :length] = block[other, :, :length]
+                block[other, :, :length] = kept
+
+    def wipe(self, row: int) -> None:
+        """Zeros in a whole row."""
+        for block in (*self._keys, *self._values):
+            if block is not None and row < block.shape[0]:
+                block[row].zero_()
+
+    def clear(self) -> None:
+        """Forget everything and give the memory back."""
+        self._keys = [None] * len(self._keys)
+        self._values = [None] * len(self._values)
+        self._capacity = (0, 0)
+
+    @property
+    def nbytes(self) -> int:
+        return sum(block.nbytes for block in (*self._keys, *self._values) if block is not None)
+
+    @property
+    def capacity(self) -> tuple[int, int]:
+        """(rows, places)"""
+        return self._capacity
+
+    def _reserve(self, rows: int, places: int, *, keep: int) -> None:
+        """Make room for `rows` × `places`; of the rows that are there, only the first `keep` matter."""
+        have_rows, have_places = self._capacity
+        if rows <= have_rows and places <= have_places:
+            return
+        want_places = max(have_places, -(-places // self._step) * self._step)
+        want_rows = max(rows, have_rows)
+        if want_rows * want_places > self.max_cells:  # too much together: drop the rows that nobody uses, then the spare places
+            want_rows = rows
+            want_places = max(places, min(want_places, self.max_cells // rows))
+        kept_rows, kept_places = min(keep, have_rows, want_rows), min(have_places, want_places)
+        for blocks in (self._keys, self._values):
+            for layer, block in enumerate(blocks):
+                if block is not None:
+                    grown = block.new_zeros((want_rows, block.shape[1], want_places, block.shape[3]))
+                    grown[:kept_rows, :, :kept_places] = block[:kept_rows, :, :kept_places]
+                    blocks[layer] = grown
+        self._capacity = (want_rows, want_places)

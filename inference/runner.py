@@ -1,0 +1,198 @@
+"""Runs the model: reads a piece of one prompt, or decodes one token of many answers. The only place that calls it.
+
+`SlotRunner` decodes all answers in one forward pass from a SlotCache. `TurnRunner` keeps a cache of the model's own kind for each answer and takes
+them in turns: for models whose layers keep something else than all keys and values (sliding windows, state spaces). `choose_runner` picks.
+"""
+
+from __future__ import annotations
+
+import inspect
+import logging
+from collections.abc import Sequence
+from typing import Any, Protocol
+
+import torch
+from torch import Tensor
+from transformers import DynamicCache
+from transformers.cache_utils import DynamicLayer
+
+from inference.kv_cache import SlotCache
+from inference.scheduler import Move
+
+log = logging.getLogger(__name__)
+
+TOLERANCE = {torch.float32: 1e-3, torch.float64: 1e-6}
+TOLERANCE_16_BIT = 0.08
+
+
+class Runner(Protocol):
+    batched: bool
+    """All answers in one pass, or in turns."""
+    chunked: bool
+    """A prompt may be read in pieces."""
+
+    def prefill(self, row: int, ids: Sequence[int], start: int, *, rows: int) -> Tensor:
+        """Read `ids` at `start` of a row. `rows`: how many rows are in use. Returns the logits behind the last of them, [1, vocabulary]."""
+        ...
+
+    def decode(self, tokens: Sequence[int], positions: Sequence[int], *, rows: int) -> Tensor:
+        """One step for rows 0 … n-1: `tokens[i]` goes to place `positions[i]` of row i. Returns [n, vocabulary]."""
+        ...
+
+    def move(self, move: Move) -> None: ...
+
+    def wipe(self, row: int) -> None:
+        """Overwrite a row with zeros."""
+        ...
+
+    def clear(self) -> None:
+        """Forget all rows."""
+        ...
+
+    def probe(self) -> None:
+        """One token through the model, beside all rows. Raises what the model raises."""
+        ...
+
+
+class SlotRunner:
+    batched = True
+    chunked = True
+
+    def __init__(self, model: Any, *, max_rows: int, max_cells: int) -> None:
+        self._call = _Call(model)
+        self._device = _input_device(model)
+        self._dtype = model.dtype
+        self.cache = SlotCache(_text_config(model).num_hidden_layers, max_rows=max_rows, max_cells=max_cells)
+
+    def prefill(self, row: int, ids: Sequence[int], start: int, *, rows: int) -> Tensor:
+        count = len(ids)
+        self.cache.begin_prefill(row, start, count, rows=rows)
+        positions = torch.arange(start, start + count, device=self._device)
+        mask = self._mask(positions, start + count)[None, None] if start and count > 1 else None
+        return self._call(torch.tensor([list(ids)], device=self._device), positions[None], mask, self.cache)
+
+    def decode(self, tokens: Sequence[int], positions: Sequence[int], *, rows: int) -> Tensor:
+        places = torch.tensor(positions, device=self._device)
+        longest = max(positions)
+        self.cache.begin_decode(places, longest, rows=rows)
+        mask = self._mask(places, longest + 1)[:, None, None] if min(positions) != longest else None
+        return self._call(torch.tensor(tokens, device=self._device)[:, None], places[:, None], mask, self.cache)
+
+    def _mask(self, positions: Tensor, length: int) -> Tensor:
+        """[positions, length], added to the attention scores: 0 up to each position, -inf behind it."""
+        hidden = torch.arange(length, device=self._device) > positions[:, None]
+        return torch.zeros(hidden.shape, dtype=self._dtype, device=self._device).masked_fill_(hidden, float("-inf"))
+
+    def move(self, move: Move) -> None:
+        (self.cache.swap if move.swap else self.cache.move)(move.source, move.target, move.length)
+
+    def wipe(self, row: int) -> None:
+        self.cache.wipe(row)
+
+    def clear(self) -> None:
+        self.cache.clear()
+
+    def probe(self) -> None:
+        self._call.probe(self._device)
+
+
+class TurnRunner:
+    batched = False
+
+    def __init__(self, model: Any) -> None:
+        self._call = _Call(model)
+        self._model = model
+        self._device = _input_device(model)
+        self._caches: dict[int, Any] = {}
+        self.chunked = all(isinstance(layer, DynamicLayer) for layer in DynamicCache(config=model.config).layers)
+
+    def prefill(self, row: int, ids: Sequence[int], start: int, *, rows: int) -> Tensor:
+        if start == 0:
+            self._caches[row] = DynamicCache(config=self._model.config)
+        return self._forward(row, list(ids), start)
+
+    def decode(self, tokens: Sequence[int], positions: Sequence[int], *, rows: int) -> Tensor:
+        return torch.cat([self._forward(row, [token], place) for row, (token, place) in enumerate(zip(tokens, positions, strict=True))])
+
+    def _forward(self, row: int, ids: list[int], start: int) -> Tensor:
+        positions = torch.arange(start, start + len(ids), device=self._device)[None]
+        return self._call(torch.tensor([ids], device=self._device), positions, None, self._caches[row])
+
+    def move(self, move: Move) -> None:
+        moved, other = self._caches.pop(move.source, None), self._caches.pop(move.target, None)
+        for row, cache in ((move.target, moved), (move.source, other if move.swap else None)):
+            if cache is not None:
+                self._caches[row] = cache
+
+    def wipe(self, row: int) -> None:
+        self._caches.pop(row, None)
+
+    def clear(self) -> None:
+        self._caches.clear()
+
+    def probe(self) -> None:
+        self._call.probe(self._device)
+
+
+class _Call:
+    """The model's forward pass with the keywords that it takes; returns the logits behind the last position, [rows, vocabulary]."""
+
+    def __init__(self, model: Any) -> None:
+        self._model = model
+        known = inspect.signature(model.forward).parameters
+        self._extra = {"logits_to_keep": 1} if "logits_to_keep" in known else {}
+        self._positions = "position_ids" in known
+
+    def __call__(self, ids: Tensor, positions: Tensor, mask: Tensor | None, cache: Any) -> Tensor:
+        extra = {**self._extra, "position_ids": positions} if self._positions else self._extra
+        result = self._model(input_ids=ids, attention_mask=mask, past_key_values=cache, use_cache=True, **extra)
+        logits: Tensor = result.logits[:, -1]
+        return logits
+
+    def probe(self, device: torch.device) -> None:
+        logits = self(torch.tensor([[1]], device=device), torch.tensor([[0]], device=device), None, DynamicCache(config=self._model.config))
+        logits.sum().item()  # an accelerator reports its failures when it is waited for
+
+
+def choose_runner(model: Any, *, max_rows: int, max_cells: int) -> Runner:
+    """A SlotRunner where the model decodes the same with it as with its own cache, else a TurnRunner. Warms the model up on the way."""
+    layers = DynamicCache(config=model.config).layers
+    turns = TurnRunner(model)
+    if not all(type(layer) is DynamicLayer for layer in layers):
+        log.info("the model keeps more than keys and values of all tokens: its answers are decoded in turns")
+        return turns
+    slots = SlotRunner(model, max_rows=max_rows, max_cells=max_cells)
+    if not _agree(slots, turns, TOLERANCE.get(model.dtype, TOLERANCE_16_BIT)):
+        log.warning("the model decodes differently in a batch: its answers are decoded in turns")
+        return turns
+    return slots
+
+
+def _agree(slots: SlotRunner, turns: TurnRunner, tolerance: float) -> bool:
+    """Read two short prompts, one of them in two pieces, and decode a token of both: are the logits the same?"""
+    one, other = [3, 1, 4, 1, 5], [2, 7]
+    try:
+        expected = [turns.prefill(0, one, 0, rows=2), turns.prefill(1, other, 0, rows=2), turns.decode([6, 8], [5, 2], rows=2)]
+        slots.prefill(0, one[:2], 0, rows=1)
+        got = [slots.prefill(0, one[2:], 2, rows=1), slots.prefill(1, other, 0, rows=2), slots.decode([6, 8], [5, 2], rows=2)]
+    except Exception:
+        log.exception("the model does not take a cache with slots")
+        return False
+    finally:
+        slots.clear()
+        turns.clear()
+    return all(_close(a.float(), b.float(), tolerance) for a, b in zip(got, expected, strict=True))
+
+
+def _close(got: Tensor, expected: Tensor, tolerance: float) -> bool:
+    return float((got - expected).abs().max()) <= tolerance * max(1.0, float(expected.abs().max()))
+
+
+def _input_device(model: Any) -> torch.device:
+    """Where the embedding lies (other layers may lie elsewhere)."""
+    device: torch.device = model.get_input_embeddings().weight.device
+    return torch.device("cpu") if device.type == "meta" else device
+
+
+def _text_config(model: Any) -> Any:
+    return model.config.get_text_config(decoder=True)

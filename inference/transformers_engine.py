@@ -1,0 +1,243 @@
+"""The local engine: a model of the transformers format, loaded once, in a thread that decodes all answers together (decode_loop.py).
+
+Importing this module does not import torch; `start` does, in the engine's thread.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import secrets
+import threading
+import time
+from collections.abc import AsyncGenerator
+from concurrent.futures import Future
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from inference.detokenizer import Detokenizer
+from inference.errors import BrokenModel, EngineDead, EngineError, NotReady, UnsupportedParameter
+from inference.prompt import PromptBuilder, Rendered
+from inference.reasoning import ThinkingSplitter
+from inference.sampler_settings import SamplerSettings
+from inference.scheduler import Run, Scheduler
+from inference.stop_strings import StopStrings
+from inference.text_stream import TextStream
+from inference.types import SAMPLING_NAMES, Delta, EngineInfo, Finish, GenerationRequest, LoadProgress, ProgressCallback, Prompt, Sampling
+
+if TYPE_CHECKING:
+    from inference.decode_loop import DecodeLoop, Event
+    from inference.loading import Loaded
+    from inference.vocabulary import Vocabulary
+
+log = logging.getLogger(__name__)
+
+DEFAULT_CONTEXT = 32_768
+"""A longer window only when it is asked for: reading such a prompt takes a computer at home too long."""
+SMALLEST_CONTEXT = 64
+JOIN_S = 30.0
+
+
+class TransformersEngine:
+    """Any decoder in the transformers format, from a folder; it keeps the contract in engine.py.
+
+    `dtype`: "auto", or bf16, fp16, fp32. `max_context`: the window, at most the model's own. `offload`: a folder for weights that fit neither on the
+    GPU nor in RAM; without one such a model is refused. `threads`: how many torch computes with; None chooses.
+    `thinking=False` has no effect on a model that always thinks.
+    """
+
+    def __init__(
+        self,
+        path: Path | str,
+        *,
+        name: str,
+        max_streams: int = 8,
+        device: str = "auto",
+        dtype: str = "auto",
+        max_context: int | None = None,
+        defaults: Sampling | None = None,
+        threads: int | None = None,
+        offload: Path | None = None,
+    ) -> None:
+        self._path = Path(path)
+        self._name = name
+        self._max_streams = max_streams
+        self._device = device
+        self._dtype = dtype
+        self._max_context = max_context
+        self._defaults = defaults or Sampling()
+        self._threads = threads
+        self._offload = offload
+        self._info: EngineInfo | None = None
+        self._builder: PromptBuilder
+        self._vocabulary: Vocabulary
+        self._loop: DecodeLoop | None = None
+        self._thread: threading.Thread | None = None
+
+    @property
+    def info(self) -> EngineInfo:
+        if self._info is None:
+            raise NotReady
+        return self._info
+
+    @property
+    def decoded(self) -> int:
+        """Tokens decoded since the start, by all streams: tests look here to see that a stop stops."""
+        return self._loop.decoded if self._loop is not None else 0
+
+    @property
+    def steps(self) -> int:
+        """Rounds of the decode loop since the start; it stands still while there is nothing to do."""
+        return self._loop.steps if self._loop is not None else 0
+
+    # Loading
+
+    async def start(self, progress: ProgressCallback) -> None:
+        loop = asyncio.get_running_loop()
+        done: Future[None] = Future()
+
+        def report(step: LoadProgress) -> None:
+            loop.call_soon_threadsafe(progress, step)
+
+        self._thread = threading.Thread(target=self._main, args=(report, done), name=f"engine {self._name}", daemon=True)
+        self._thread.start()
+        await asyncio.wrap_future(done)
+
+    def _main(self, report: ProgressCallback, done: Future[None]) -> None:
+        """The engine's thread, from loading to the end."""
+        try:
+            report(LoadProgress("starting torch"))
+            import torch
+
+            with torch.inference_mode():
+                decode_loop = self._load(report)
+                report(LoadProgress("ready", 1.0))
+                self._loop = decode_loop
+                done.set_result(None)
+                decode_loop.run()
+        except BaseException as error:
+            if done.done():
+                log.exception("the engine's thread has ended")
+            else:
+                done.set_exception(error if isinstance(error, EngineError) else _unexpected(error, self._path))
+
+    def _load(self, report: ProgressCallback) -> DecodeLoop:
+        import torch
+
+        from inference.decode_loop import DecodeLoop
+        from inference.loading import choose_threads, eos_ids, load
+        from inference.runner import choose_runner
+        from inference.sampler import Sampler
+        from inference.vocabulary import Vocabulary
+
+        torch.set_num_threads(self._threads or choose_threads())
+        loaded = load(self._path, name=self._name, device=self._device, dtype=self._dtype, offload=self._offload, progress=report)
+        self._vocabulary = Vocabulary(loaded.tokenizer, path=str(self._path), eos_ids=eos_ids(loaded.generation, loaded.model))
+        cells = max(loaded.cache_bytes // loaded.cell_bytes, SMALLEST_CONTEXT)
+        window = min(self._max_context or DEFAULT_CONTEXT, loaded.context or DEFAULT_CONTEXT, cells)
+        self._builder = PromptBuilder(self._vocabulary, window=window)
+        report(LoadProgress("warming up"))
+        runner = choose_runner(loaded.model, max_rows=self._max_streams, max_cells=cells)
+        self._info = self._describe(loaded, window)
+        scheduler = Scheduler(max_rows=self._max_streams, max_cells=cells)
+        return DecodeLoop(runner, Sampler(), scheduler, eos_ids=self._vocabulary.eos_ids)
+
+    def _describe(self, loaded: Loaded, window: int) -> EngineInfo:
+        from inference.loading import model_defaults
+
+        defaults = self._defaults.over(model_defaults(loaded.generation)).over(Sampling(thinking=self._builder.thinks_by_default))
+        return EngineInfo(
+            name=self._name,
+            model=self._path.resolve().name,
+            kind="transformers",
+            device=loaded.device,
+            dtype=str(loaded.dtype).removeprefix("torch."),
+            context_window=window,
+            memory_bytes=loaded.weight_bytes,
+            max_streams=self._max_streams,
+            parameters=frozenset(SAMPLING_NAMES),
+            defaults=replace(defaults, max_tokens=min(defaults.max_tokens or window, window)),
+            thinking=self._builder.thinking,
+        )
+
+    # Answering
+
+    async def prepare(self, request: GenerationRequest) -> Prompt:
+        info = self.info
+        for name in request.sampling.said():
+            if name not in info.parameters:
+                raise UnsupportedParameter(name=name)
+        sampling = request.sampling.over(info.defaults)
+        if sampling.seed is None:
+            sampling = replace(sampling, seed=secrets.randbits(31))
+        rendered = await asyncio.to_thread(
+            self._builder.build,
+            request.messages,
+            max_tokens=sampling.max_tokens or 1,
+            thinking=bool(sampling.thinking),
+            prefill=request.prefill,
+        )
+        sampling = replace(sampling, max_tokens=rendered.max_tokens)
+        return Prompt(request.id, rendered.text, self._vocabulary.template_hash, sampling, rendered.context, rendered)
+
+    def stream(self, prompt: Prompt) -> AsyncGenerator[Delta | Finish, None]:
+        return self._events(prompt, time.perf_counter())
+
+    async def _events(self, prompt: Prompt, called: float) -> AsyncGenerator[Delta | Finish, None]:
+        from inference.decode_loop import Answer
+
+        await self.check()
+        assert self._loop is not None
+        queue: asyncio.Queue[Event] = asyncio.Queue()
+        answer = Answer(asyncio.get_running_loop(), queue, self._text_stream(prompt), called)
+        self._loop.submit(self._run(prompt, answer))
+        try:
+            while True:
+                event = await queue.get()
+                if isinstance(event, Exception):
+                    raise event
+                yield event
+                if isinstance(event, Finish):
+                    return
+        finally:
+            answer.gone = True
+            self._loop.wake()
+
+    def _run(self, prompt: Prompt, owner: object) -> Run:
+        rendered: Rendered = prompt.payload
+        settings = SamplerSettings.of(prompt.sampling)
+        return Run(prompt.id, rendered.ids, prompt.sampling.max_tokens or 1, settings, owner)
+
+    def _text_stream(self, prompt: Prompt) -> TextStream:
+        rendered: Rendered = prompt.payload
+        vocabulary = self._vocabulary
+        detokenizer = Detokenizer(vocabulary.decode, vocabulary.hidden_ids, rendered.tail)
+        return TextStream(detokenizer, ThinkingSplitter(rendered.state), StopStrings(prompt.sampling.stop or ()))
+
+    async def check(self) -> None:
+        if self._info is None or self._loop is None:
+            raise NotReady
+        if self._loop.dead is not None:
+            raise self._loop.dead
+        if self._thread is None or not self._thread.is_alive():
+            raise EngineDead(reason="its thread has ended.")
+
+    async def stop(self) -> None:
+        decode_loop, thread = self._loop, self._thread
+        self._loop = self._info = None
+        if decode_loop is not None:
+            decode_loop.close()
+        self._thread = None
+        if thread is not None and decode_loop is not None:
+            await asyncio.to_thread(thread.join, JOIN_S)
+
+
+def _unexpected(error: BaseException, path: Path) -> EngineError:
+    """What nobody foresaw while loading, as a sentence; the log has the traceback."""
+    log.error("loading %s failed", path, exc_info=error)
+    if isinstance(error, MemoryError):
+        from inference.errors import OutOfMemory
+
+        return OutOfMemory(model=path.name, needed="more", available="too little")
+    return BrokenModel(path=str(path), reason=f"{type(error).__name__}: {error}")
