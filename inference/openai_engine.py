@@ -1,0 +1,381 @@
+"""An engine at the other end of HTTP: any server that speaks OpenAI's chat completions (DeepSeek, SiliconFlow, vLLM, Ollama, llama.cpp)."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import ipaddress
+import json
+import os
+import random
+import time
+import weakref
+from collections.abc import AsyncGenerator, Mapping
+from typing import Any
+from urllib.parse import urlsplit
+
+import httpx2
+import openai
+from openai import AsyncOpenAI
+
+from inference import sse
+from inference.errors import BackendDropped, BackendFiltered, BackendGarbled, BackendKeyMissing, BackendRefused, DecodingFailed, NotReady
+from inference.openai_errors import Backend, Failure
+from inference.openai_request import build_messages, build_parameters, refuse_unsupported, understood, unknown_extras
+from inference.openai_text import AnswerText
+from inference.types import (
+    ContextUse,
+    Delta,
+    EngineFinish,
+    EngineInfo,
+    Finish,
+    GenerationRequest,
+    LoadProgress,
+    ProgressCallback,
+    Prompt,
+    Sampling,
+    Timing,
+    Usage,
+)
+
+RETRIES = 2
+LONGEST_WAIT_S = 20.0
+"""A server that asks for a longer wait is not asked again: a person is waiting, and learns more from the sentence."""
+CHECK_TIMEOUT_S = 5.0
+USAGE_TIMEOUT_S = 5.0
+"""How long the count of tokens is waited for behind a finished answer."""
+
+FINISHES: dict[str, EngineFinish] = {"length": "length", "stop": "stop"}
+
+
+class OpenAIEngine:
+    """Keeps `inference.engine.Engine`.
+
+    `parameters`: what the server understands beyond the standard max_tokens, temperature, top_p, stop and seed; `inference.openai_request`
+    lists the names. `api_key_env` names the environment variable that holds the key; the key itself is read at `start`, lives in memory only,
+    and is struck out of anything the server says. `timeout_s` is the longest silence: before the first byte and between two pieces.
+    Only before the first token is a request sent again, up to RETRIES times.
+    """
+
+    def __init__(
+        self,
+        *,
+        name: str,
+        base_url: str,
+        model: str,
+        api_key_env: str | None = None,
+        context_window: int | None = None,
+        max_streams: int = 16,
+        parameters: tuple[str, ...] | frozenset[str] = (),
+        defaults: Sampling | None = None,
+        timeout_s: float = 120.0,
+        connect_timeout_s: float = 10.0,
+        headers: Mapping[str, str] | None = None,
+        backoff_s: float = 0.5,
+    ) -> None:
+        self._base_url = base_url
+        self._headers = dict(headers or {})
+        self._timeout = httpx2.Timeout(timeout_s, connect=connect_timeout_s)
+        self._backoff_s = backoff_s
+        self._extras = frozenset(parameters)
+        self._backend = Backend(_shown(base_url), model, api_key_env or None, timeout_s)
+        self._clients: weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, AsyncOpenAI] = weakref.WeakKeyDictionary()
+        self._usage_option = True
+        self._ready = False
+        self._info = EngineInfo(
+            name=name,
+            model=model,
+            kind="openai",
+            device=self._backend.url,
+            dtype="",
+            context_window=context_window,
+            memory_bytes=None,
+            max_streams=max_streams,
+            parameters=understood(self._extras),
+            defaults=defaults or Sampling(),
+            thinking="optional" if "thinking" in understood(self._extras) else "none",
+        )
+
+    @property
+    def info(self) -> EngineInfo:
+        if not self._ready:
+            raise NotReady
+        return self._info
+
+    async def start(self, progress: ProgressCallback) -> None:
+        """Read the key and ask the server whether it is there. Raises the EngineError that says what is wrong."""
+        progress(LoadProgress(f"asking {self._backend.url}"))
+        self._check_configuration()
+        self._backend = self._with_key(os.environ)
+        async with self._make_client() as client:  # this loop may end before the first stream
+            await self._probe(client)
+        self._ready = True
+        progress(LoadProgress(f"asking {self._backend.url}", 1.0))
+
+    def _check_configuration(self) -> None:
+        parts = urlsplit(self._base_url)
+        if parts.scheme not in ("http", "https") or not parts.hostname:
+            raise BackendRefused(url=self._backend.url, reason="base_url must begin with http:// or https://.")
+        if parts.username or parts.password or parts.query:
+            # It would be written into logs with every request.
+            raise BackendRefused(url=self._backend.url, reason="base_url must carry no key, name or password; use api_key_env.")
+        if unknown := unknown_extras(self._extras):
+            raise BackendRefused(url=self._backend.url, reason=f"parameters names {unknown[0]!r}, which means nothing here.")
+        refuse_unsupported(self._info.defaults, self._info.parameters)
+
+    def _with_key(self, env: Mapping[str, str]) -> Backend:
+        backend = self._backend
+        key = env.get(backend.key_env, "").strip() if backend.key_env else ""
+        if backend.key_env and not key:
+            raise BackendKeyMissing(url=backend.url, key_env=backend.key_env)
+        return Backend(backend.url, backend.model, backend.key_env, backend.timeout_s, key)
+
+    async def prepare(self, request: GenerationRequest) -> Prompt:
+        """The JSON that will be sent. Nothing is sent yet, and tokens are not counted: only the server can.
+
+        With `context_window` configured the oldest whole turns are left out by a cautious estimate; without it all turns are sent.
+        `Prompt.sampling` holds what is said by the request and the configuration; where it says nothing the server decides, the seed included.
+        """
+        info = self.info
+        refuse_unsupported(request.sampling, info.parameters)
+        sampling = request.sampling.over(info.defaults)
+        messages, dropped = build_messages(request, self._extras, info.context_window, sampling.max_tokens)
+        continued = messages[-1]["role"] == "assistant"
+        body = {"model": info.model, "messages": messages, **build_parameters(sampling, self._extras, continued=continued)}
+        text = json.dumps(messages, ensure_ascii=False)
+        return Prompt(request.id, text, "", sampling, ContextUse(None, info.context_window, dropped), body)
+
+    async def stream(self, prompt: Prompt) -> AsyncGenerator[Delta | Finish, None]:
+        info = self.info
+        continued = prompt.payload["messages"][-1]["role"] == "assistant"
+        answer = _Answer(AnswerText("answer" if continued else "thinking" if "think_open" in self._extras else "start"))
+        for attempt in range(RETRIES + 1):
+            try:
+                async with contextlib.aclosing(self._attempt(prompt.payload, answer)) as deltas:
+                    async for delta in deltas:
+                        yield delta
+                break
+            except Failure as failure:
+                pause = failure.after if failure.after is not None else self._backoff_s * 2**attempt * random.uniform(0.75, 1.25)
+                if answer.began or not failure.again or attempt == RETRIES or pause > LONGEST_WAIT_S:
+                    # `from None`: the openai package's exceptions hold the request with its headers, the key among them.
+                    raise failure.error from None
+            await asyncio.sleep(pause)
+        yield answer.finish(info)
+
+    async def _attempt(self, body: dict[str, Any], answer: _Answer) -> AsyncGenerator[Delta, None]:
+        """One request. Raises Failure. Closing this generator closes the connection, by which the server learns to stop decoding."""
+        try:
+            response = await self._open(body)
+            try:
+                async with contextlib.aclosing(sse.events(response.aiter_bytes())) as events:
+                    while (event := await self._next(events, answer)) is not None:
+                        for delta in self._read(event, answer):
+                            yield delta
+            finally:
+                await response.aclose()
+        except Failure:
+            if not answer.finished:
+                raise
+        except (openai.OpenAIError, httpx2.HTTPError, httpx2.StreamError) as error:
+            if not answer.finished:
+                raise self._backend.failure(error, began=answer.began) from None
+        for delta in answer.end(self._backend):
+            yield delta
+
+    async def _open(self, body: dict[str, Any]) -> httpx2.Response:
+        """Send the request; the response's body is still to be read."""
+        client = self._client()
+        try:
+            stream = await client.chat.completions.create(stream=True, extra_headers=self._identity(), **self._usage_wanted(), **body)
+        except (openai.BadRequestError, openai.UnprocessableEntityError) as error:
+            if "stream_options" not in str(error.body) or not self._usage_option:
+                raise
+            self._usage_option = False
+            stream = await client.chat.completions.create(stream=True, extra_headers=self._identity(), **body)
+        response: httpx2.Response = stream.response
+        kind = response.headers.get("content-type", "").partition(";")[0]
+        if kind not in ("text/event-stream", ""):
+            try:
+                await self._not_a_stream(response)
+            finally:
+                await response.aclose()
+        return response
+
+    def _usage_wanted(self) -> dict[str, Any]:
+        return {"stream_options": {"include_usage": True}} if self._usage_option else {}
+
+    async def _not_a_stream(self, response: httpx2.Response) -> None:
+        """A 200 with something else in it: an error in JSON (some gateways), or somebody's web page."""
+        with contextlib.suppress(ValueError):
+            body = json.loads(await response.aread())
+            if isinstance(body, dict) and body.get("error"):
+                raise self._backend.event(body["error"], began=False)
+        raise Failure(BackendGarbled(url=self._backend.url))
+
+    async def _next(self, events: AsyncGenerator[str, None], answer: _Answer) -> str | None:
+        """The next event's data, None at the end. Behind a finished answer only the usage is still to come, and it is not waited for long."""
+        try:
+            if not answer.finished:
+                event = await anext(events)
+            else:
+                async with asyncio.timeout(USAGE_TIMEOUT_S):
+                    event = await anext(events)
+        except (StopAsyncIteration, TimeoutError):
+            return None
+        if event.strip() == "[DONE]":
+            answer.done = True
+            return None
+        return event
+
+    def _read(self, event: str, answer: _Answer) -> list[Delta]:
+        """The text in one event; notes usage and finish. Raises Failure for an error event or for what is no chat chunk."""
+        try:
+            chunk = json.loads(event)
+        except ValueError:
+            # transformers serve builds its error event without escaping, so that it need not be JSON
+            raise Failure(DecodingFailed() if event.startswith('{"error"') else BackendGarbled(url=self._backend.url)) from None
+        if not isinstance(chunk, dict):
+            raise Failure(BackendGarbled(url=self._backend.url))
+        if chunk.get("error"):
+            raise self._backend.event(chunk["error"], began=answer.began)
+        try:
+            return answer.take(chunk)
+        except (AttributeError, TypeError, KeyError, IndexError, ValueError):
+            raise Failure(BackendGarbled(url=self._backend.url)) from None
+
+    async def check(self) -> None:
+        """Ask for the list of models. That the server lists this model is not asked for: aliases and gateways often do not."""
+        if not self._ready:
+            raise NotReady
+        await self._probe(self._client())
+
+    async def _probe(self, client: AsyncOpenAI) -> None:
+        try:
+            await client.with_options(timeout=CHECK_TIMEOUT_S).models.list(extra_headers=self._identity())
+        except (openai.NotFoundError, openai.APIResponseValidationError):
+            return  # it answers; it only keeps no list
+        except openai.APIStatusError as error:
+            if error.status_code != 405:
+                raise self._backend.failure(error, began=False).error from None
+        except openai.OpenAIError as error:
+            backend = Backend(self._backend.url, self._backend.model, self._backend.key_env, CHECK_TIMEOUT_S)
+            raise backend.failure(error, began=False).error from None
+
+    async def stop(self) -> None:
+        self._ready = False
+        here = asyncio.get_running_loop()
+        for loop, client in list(self._clients.items()):
+            if loop is here:
+                await client.close()
+            elif loop.is_running():
+                closing = asyncio.run_coroutine_threadsafe(client.close(), loop)
+                with contextlib.suppress(TimeoutError):
+                    await asyncio.wait_for(asyncio.wrap_future(closing), CHECK_TIMEOUT_S)
+        self._clients.clear()
+
+    def _client(self) -> AsyncOpenAI:
+        """The client of the running loop: connections belong to the loop that opened them."""
+        loop = asyncio.get_running_loop()
+        client = self._clients.get(loop)
+        if client is None:
+            client = self._clients[loop] = self._make_client()
+        return client
+
+    def _identity(self) -> dict[str, Any]:
+        """Headers of each request. Omit: else the package fills these in from the OPENAI_* environment, and one provider's identity would
+        be sent to another."""
+        omitted = ["OpenAI-Organization", "OpenAI-Project", *([] if self._backend.key else ["Authorization"])]
+        configured = {name.lower() for name in self._headers}
+        return {name: openai.Omit() for name in omitted if name.lower() not in configured}
+
+    def _make_client(self) -> AsyncOpenAI:
+        return AsyncOpenAI(
+            api_key=self._backend.key or "none",
+            base_url=self._base_url,
+            timeout=self._timeout,
+            max_retries=0,
+            default_headers=self._headers,
+            # A proxy from the environment cannot reach this computer's own servers or the LAN's.
+            http_client=openai.DefaultAsyncHttpxClient(trust_env=not _is_private(self._base_url), timeout=self._timeout),
+        )
+
+
+class _Answer:
+    """What one stream has brought so far."""
+
+    def __init__(self, text: AnswerText) -> None:
+        self._text = text
+        self._started = time.perf_counter()
+        self._first: float | None = None
+        self._pieces = 0
+        self._usage: dict[str, Any] = {}
+        self._reason: str | None = None
+        self.done = False
+        """`[DONE]` was seen."""
+
+    @property
+    def began(self) -> bool:
+        """Some text has come, shown or not: the request must not be sent again."""
+        return self._first is not None
+
+    @property
+    def finished(self) -> bool:
+        """The answer is whole; only usage may still come."""
+        return self._reason is not None
+
+    def take(self, chunk: dict[str, Any]) -> list[Delta]:
+        """The text in one chunk. Usage comes with the last one, or in a chunk of its own without choices, or never."""
+        if usage := chunk.get("usage"):
+            self._usage = dict(usage)
+        deltas: list[Delta] = []
+        for choice in (chunk.get("choices") or [])[:1]:
+            delta = choice.get("delta") or {}
+            # reasoning_content: DeepSeek, SiliconFlow, llama.cpp, transformers serve; reasoning: OpenRouter, vLLM, Ollama
+            thinking, content = delta.get("reasoning_content") or delta.get("reasoning") or "", delta.get("content") or ""
+            if not isinstance(thinking, str) or not isinstance(content, str):
+                raise TypeError("expected text in a delta")
+            if (thinking or content) and self._first is None:
+                self._first = time.perf_counter()
+            self._pieces += bool(thinking) + bool(content)
+            deltas += self._text.thinking(thinking) + self._text.content(content)
+            self._reason = choice.get("finish_reason") or self._reason
+        return deltas
+
+    def end(self, backend: Backend) -> list[Delta]:
+        """What was held back. Raises Failure when the stream ended and the answer had not."""
+        if self._reason == "content_filter":
+            raise Failure(BackendFiltered(url=backend.url))
+        if self._reason == "insufficient_system_resource":  # DeepSeek's, when it gives up in the middle
+            raise Failure(DecodingFailed())
+        if not self.finished and not self.done:
+            raise Failure(BackendDropped(url=backend.url), again=True)
+        return self._text.end()
+
+    def finish(self, info: EngineInfo) -> Finish:
+        """Where the server counts no tokens, pieces stand for them (most send one token a piece), and the prompt's count is 0."""
+        now = time.perf_counter()
+        count = int(self._usage.get("completion_tokens") or self._pieces)
+        decode_s = now - self._first if self._first is not None else 0.0
+        first_s = self._first - self._started if self._first is not None else None
+        speed = count / decode_s if decode_s > 0 and count else None
+        usage = Usage(int(self._usage.get("prompt_tokens") or 0), count)
+        return Finish(FINISHES.get(self._reason or "stop", "stop"), usage, Timing(first_s, decode_s, speed))
+
+
+def _shown(base_url: str) -> str:
+    """The address for sentences and logs: without a name, a password or a query, which may be keys."""
+    parts = urlsplit(base_url)
+    host = f"[{parts.hostname}]" if ":" in (parts.hostname or "") else parts.hostname or ""
+    with contextlib.suppress(ValueError):
+        host += f":{parts.port}" if parts.port else ""
+    return f"{parts.scheme}://{host}{parts.path}".rstrip("/") if host else "(no address)"
+
+
+def _is_private(base_url: str) -> bool:
+    """True for this computer and for addresses of a local network."""
+    host = urlsplit(base_url).hostname or ""
+    try:
+        return ipaddress.ip_address(host).is_private
+    except ValueError:
+        return host == "localhost" or host.endswith((".localhost", ".local"))
