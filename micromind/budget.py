@@ -1,0 +1,95 @@
+"""A budget of wall-clock time for the transformers Trainer, which also shapes the learning rate and reports progress."""
+
+from __future__ import annotations
+
+import json
+import logging
+import time
+from pathlib import Path
+from typing import Any
+
+from torch.optim import Optimizer
+from torch.optim.lr_scheduler import LambdaLR
+from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
+
+log = logging.getLogger(__name__)
+
+STATE_FILE = "budget.json"
+LONGEST_STEP = 5.0  # a step that took more than this many ordinary ones was a pause (the process was stopped), not work
+
+
+class Budget(TrainerCallback):
+    """Ends the training after `minutes` of active time. A pause does not count, and neither does time before a resume.
+
+    Args:
+        minutes: active time for the whole training, over all resumes.
+        tokens_per_step: for the reports.
+        warm_up: the share of the budget in which the learning rate rises.
+        report_every: seconds between two progress lines.
+    """
+
+    def __init__(self, minutes: float, tokens_per_step: int, *, warm_up: float = 0.02, report_every: float = 30.0) -> None:
+        self.seconds = minutes * 60
+        self.tokens_per_step = tokens_per_step
+        self.warm_up = warm_up
+        self.report_every = report_every
+        self.active = 0.0
+        self.usual_step: float | None = None
+        self._last = time.monotonic()
+        self._reported = 0.0
+
+    @property
+    def share(self) -> float:
+        """How much of the budget is spent, 0 to 1."""
+        return min(1.0, self.active / self.seconds)
+
+    def rate(self, _step: int) -> float:
+        """The learning rate's factor: up in a line, then down in a line to (almost) nothing."""
+        if self.share < self.warm_up:
+            return max(0.02, self.share / self.warm_up)
+        return max(0.0, (1 - self.share) / (1 - self.warm_up))
+
+    def schedule(self, optimizer: Optimizer) -> LambdaLR:
+        return LambdaLR(optimizer, self.rate)
+
+    def spend(self, seconds: float) -> None:
+        """Count one step; a far longer one than usual counts as a usual one."""
+        if self.usual_step is not None:
+            seconds = min(seconds, LONGEST_STEP * self.usual_step)
+            self.usual_step += 0.05 * (seconds - self.usual_step)
+        self.active += seconds
+
+    # --- called by the Trainer ---------------------------------------------------------------------------------------
+
+    def on_train_begin(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any) -> None:
+        saved = Path(args.output_dir) / f"checkpoint-{state.global_step}" / STATE_FILE
+        if state.global_step and saved.is_file():
+            self.active = json.loads(saved.read_text())["active_seconds"]
+            log.info("resumed at step %d, %.1f of %.1f minutes spent", state.global_step, self.active / 60, self.seconds / 60)
+        self._reported = self.active
+        self._last = time.monotonic()
+
+    def on_step_end(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any) -> None:
+        now = time.monotonic()
+        took, self._last = now - self._last, now
+        self.spend(took)
+        if self.usual_step is None and state.global_step > 2:  # the first steps may compile
+            self.usual_step = took
+        if self.share >= 1:
+            control.should_training_stop = True
+        elif self.active - self._reported >= self.report_every:
+            self._reported = self.active
+            control.should_log = True
+
+    def on_log(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, logs: dict[str, float] | None = None, **_: Any) -> None:
+        if logs and "loss" in logs:
+            speed = self.tokens_per_step / (self.usual_step or 1)
+            log.info(
+                "step %d  loss %.3f  rate %.2e  %.2f M tokens  %.0f tokens/s  %.1f minutes left",
+                state.global_step, logs["loss"], logs["learning_rate"], state.global_step * self.tokens_per_step / 1e6, speed, (self.seconds - self.active) / 60,
+            )  # fmt: skip
+
+    def on_save(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any) -> None:
+        folder = Path(args.output_dir) / f"checkpoint-{state.global_step}"
+        (folder / STATE_FILE).write_text(json.dumps({"active_seconds": self.active}))
+        self._last = time.monotonic()

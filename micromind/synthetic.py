@@ -1,0 +1,187 @@
+"""Examples that a program can write by itself: small sums, remembering what was just said, playing a role.
+
+Everything is drawn from the random generator handed in, so one seed gives one set.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable
+
+from micromind.document import Document, Message, exchange
+
+CHINESE_NAMES = ("小明", "小红", "小刚", "小雨", "阿杰", "阿宁", "小林", "小芳", "大伟", "小雪", "阿强", "小月", "子涵", "乐乐", "安安", "小华", "小李", "老王", "小陈", "晓晓")
+ENGLISH_NAMES = ("Tom", "Anna", "Jack", "Lucy", "Ben", "Emma", "Sam", "Mia", "Leo", "Nina", "Max", "Eva", "Ray", "Lily", "Alex", "Kate", "Dan", "Zoe", "Mark", "Ida")
+CHINESE_THINGS = ("看书", "跑步", "画画", "听音乐", "做饭", "下棋", "游泳", "种花", "摄影", "打篮球", "写代码", "看电影", "爬山", "钓鱼", "弹吉他", "喝茶")
+ENGLISH_THINGS = ("reading", "running", "painting", "music", "cooking", "chess", "swimming", "gardening", "photography", "football", "coding", "hiking", "fishing", "tea")
+CHINESE_COLOURS = ("红色", "蓝色", "绿色", "黄色", "紫色", "白色", "黑色", "橙色")
+CHINESE_PETS = ("一只猫", "一条狗", "两只兔子", "一只乌龟", "几条金鱼", "一只鹦鹉")
+
+
+def examples(count: int, rng: random.Random) -> list[Document]:
+    """`count` examples, two fifths of them sums."""
+    makers: tuple[Callable[[random.Random], tuple[Message, ...]], ...] = (_sum, _sum, _sum, _sum, _memory_zh, _memory_en, _persona_zh, _persona_en, _echo, _tone)
+    return [Document(messages=rng.choice(makers)(rng)) for _ in range(count)]
+
+
+# --- sums ------------------------------------------------------------------------------------------------------------
+
+
+def _sum(rng: random.Random) -> tuple[Message, ...]:
+    """One sum of small numbers; a part of them is worked out in a thinking block first."""
+    kind = rng.choice(("+", "+", "-", "-", "×", "×", "÷"))
+    if kind == "+":
+        left, right = _operand(rng), _operand(rng)
+        result, think = left + right, _add_steps(left, right)
+    elif kind == "-":
+        right, result = _operand(rng), _operand(rng)
+        left = right + result
+        think = f"{left} - {right} = {result}"
+    else:
+        left, right = rng.randint(1, 10), rng.randint(1, 10)
+        result = left * right
+        think = f"{left} × {right} = {result}"
+        if kind == "÷":
+            left, result = result, left
+            think = f"{result} × {right} = {left}, {left} ÷ {right} = {result}"
+    return _asked(rng, kind, left, right, result, think)
+
+
+def _operand(rng: random.Random) -> int:
+    return rng.randint(0, 10) if rng.random() < 0.6 else rng.randint(1, 50)
+
+
+def _add_steps(left: int, right: int) -> str:
+    if left < 10 or right < 10:
+        return f"{left} + {right} = {left + right}"
+    tens, ones = left // 10 * 10 + right // 10 * 10, left % 10 + right % 10
+    return f"{left // 10 * 10} + {right // 10 * 10} = {tens}\n{left % 10} + {right % 10} = {ones}\n{tens} + {ones} = {left + right}"
+
+
+def _asked(rng: random.Random, kind: str, left: int, right: int, result: int, think: str) -> tuple[Message, ...]:
+    signs = {"+": ("+", "加", "plus"), "-": ("-", "减", "minus"), "×": ("×", "乘", "times"), "÷": ("÷", "除以", "divided by")}
+    sign, chinese, english = signs[kind]
+    written = rng.choice((sign, "*" if kind == "×" else "/" if kind == "÷" else sign))
+    gap = rng.choice(("", " "))
+    formula = f"{left}{gap}{written}{gap}{right}"
+    question, answer = rng.choice(
+        (
+            (f"{formula}={rng.choice(('', '?', '？'))}", f"{left} {sign} {right} = {result}"),
+            (f"{formula}等于多少？", f"{left} {sign} {right} = {result}。"),
+            (f"{left}{chinese}{right}等于几？", f"{left}{chinese}{right}等于{result}。"),
+            (f"请计算 {formula}", f"{left} {sign} {right} = {result}。"),
+            (f"算一下{formula}是多少", f"{left} {sign} {right} = {result}。"),
+            (f"What is {left} {english} {right}?", f"{left} {english} {right} is {result}."),
+            (f"What is {formula}?", f"{left} {sign} {right} = {result}."),
+            (f"{formula} = ?", f"{left} {sign} {right} = {result}"),
+        )
+    )
+    return exchange(question, answer, think=think if rng.random() < 0.35 else "")
+
+
+# --- remembering -----------------------------------------------------------------------------------------------------
+
+
+def _memory_zh(rng: random.Random) -> tuple[Message, ...]:
+    name, thing, pet, colour = (rng.choice(options) for options in (CHINESE_NAMES, CHINESE_THINGS, CHINESE_PETS, CHINESE_COLOURS))
+    told, reply, asked, recalled = rng.choice(
+        (
+            (rng.choice((f"我叫{name}。", f"你好，我叫{name}", f"我的名字是{name}。")), f"你好，{name}！很高兴认识你。", rng.choice(("我叫什么名字？", "你记得我的名字吗？", "我是谁？")), f"你叫{name}。"),
+            (f"我喜欢{thing}。", f"{thing}是个很好的爱好！", rng.choice(("我喜欢什么？", "我的爱好是什么？")), f"你刚才说，你喜欢{thing}。"),
+            (f"我养了{pet}。", f"真好，{pet}一定很可爱！", rng.choice(("我养了什么？", "你记得我养了什么吗？")), f"你说过，你养了{pet}。"),
+            (f"我最喜欢的颜色是{colour}。", f"{colour}很好看！", "我最喜欢什么颜色？", f"你最喜欢{colour}。"),
+        )
+    )
+    between = exchange(*rng.choice((("今天心情不错。", "那真好，希望你一直开心！"), ("你能做什么？", "我可以聊天、回答简单的问题、做小算术。"), ("谢谢", "不客气！"))))
+    return (*exchange(told, reply), *(between if rng.random() < 0.4 else ()), *exchange(asked, recalled))
+
+
+def _memory_en(rng: random.Random) -> tuple[Message, ...]:
+    name, thing = rng.choice(ENGLISH_NAMES), rng.choice(ENGLISH_THINGS)
+    told, reply, asked, recalled = rng.choice(
+        (
+            (rng.choice((f"My name is {name}.", f"Hi, I'm {name}.", f"Hello! I am {name}")), f"Nice to meet you, {name}!", rng.choice(("What is my name?", "Do you remember my name?", "Who am I?")), f"Your name is {name}."),
+            (rng.choice((f"I like {thing}.", f"I love {thing}!")), f"That sounds fun! {thing.capitalize()} is a nice hobby.", rng.choice(("What do I like?", "What is my hobby?")), f"You told me that you like {thing}."),
+        )
+    )
+    between = exchange(*rng.choice((("I feel good today.", "I'm glad to hear that!"), ("What can you do?", "I can chat, answer simple questions and do small sums."), ("Thanks!", "You're welcome!"))))
+    return (*exchange(told, reply), *(between if rng.random() < 0.4 else ()), *exchange(asked, recalled))
+
+
+# --- system prompts --------------------------------------------------------------------------------------------------
+
+_ROLES_ZH = (
+    ("猫", "喵～", "我最喜欢晒太阳和吃小鱼干"),
+    ("小狗", "汪！", "我最喜欢散步和玩球"),
+    ("海盗船长", "哈哈！", "我正在寻找宝藏"),
+    ("古代书生", "小生有礼了。", "我最爱读诗写字"),
+    ("机器人", "嘀嘀。", "我正在努力学习人类的语言"),
+    ("厨师", "来啦！", "我最拿手的是红烧肉"),
+    ("老师", "同学你好。", "我喜欢给大家讲故事"),
+    ("图书管理员", "请轻声。", "我每天和书在一起"),
+)
+_ROLES_EN = (
+    ("cat", "Meow!", "I love sunshine and fish"),
+    ("pirate", "Ahoy!", "I am looking for treasure"),
+    ("robot", "Beep.", "I am learning how people talk"),
+    ("wizard", "Ah, welcome!", "I study old magic books"),
+    ("chef", "Welcome to my kitchen!", "I make a very good soup"),
+    ("teacher", "Hello, class!", "I like telling stories"),
+)
+
+
+def _persona_zh(rng: random.Random) -> tuple[Message, ...]:
+    name, (role, cry, life) = rng.choice(CHINESE_NAMES), rng.choice(_ROLES_ZH)
+    system = rng.choice((f"你是一个叫{name}的{role}。", f"你叫{name}，是一个{role}。请用“{cry}”开头说话。", f"请扮演{role}，名字叫{name}。", f"你的名字是{name}。你是{role}，说话时总是先说“{cry}”"))
+    cry = cry if "“" in system else ""
+    turns = [
+        (rng.choice(("你好", "嗨", "你好呀！")), f"{cry}你好，我是{name}。"),
+        (rng.choice(("你是谁？", "你叫什么名字？", "介绍一下你自己")), f"{cry}我叫{name}，是一个{role}。"),
+        (rng.choice(("你喜欢什么？", "你平时做什么？", "最近在忙什么？")), f"{cry}{life}。"),
+        (rng.choice(("再见", "拜拜", "我走了")), f"{cry}再见，下次再来找我{name}！"),
+        (rng.choice(("谢谢你", "谢谢")), f"{cry}不客气！"),
+    ]
+    return _role_play(system, turns, rng)
+
+
+def _persona_en(rng: random.Random) -> tuple[Message, ...]:
+    name, (role, cry, life) = rng.choice(ENGLISH_NAMES), rng.choice(_ROLES_EN)
+    system = rng.choice((f"You are a {role} called {name}.", f'Your name is {name}. You are a {role}. Always begin with "{cry}"', f"Play the role of a {role} named {name}."))
+    cry = f"{cry} " if '"' in system else ""
+    turns = [
+        (rng.choice(("Hello", "Hi!", "Hey there")), f"{cry}Hello, I am {name}."),
+        (rng.choice(("Who are you?", "What is your name?", "Tell me about yourself")), f"{cry}I am {name}, a {role}."),
+        (rng.choice(("What do you like?", "What do you do all day?")), f"{cry}{life}."),
+        (rng.choice(("Bye", "Goodbye!")), f"{cry}Goodbye! Come back and see {name} soon."),
+        (rng.choice(("Thanks", "Thank you!")), f"{cry}You're welcome!"),
+    ]
+    return _role_play(system, turns, rng)
+
+
+def _role_play(system: str, turns: list[tuple[str, str]], rng: random.Random) -> tuple[Message, ...]:
+    chosen = sorted(rng.sample(range(len(turns)), rng.randint(1, 3)))
+    return (Message(role="system", content=system), *(message for place in chosen for message in exchange(*turns[place])))
+
+
+def _tone(rng: random.Random) -> tuple[Message, ...]:
+    """System prompts that ask for a language or for brevity."""
+    return rng.choice(
+        (
+            exchange(rng.choice(("你好", "Hello", "Hi")), rng.choice(("Hello! How can I help you?", "Hi there! What would you like to talk about?")), system=rng.choice(("Answer in English.", "Always reply in English.", "请用英文回答。"))),
+            exchange(rng.choice(("Hello", "Hi", "你好")), rng.choice(("你好！有什么可以帮你的吗？", "你好！想聊点什么？")), system=rng.choice(("请用中文回答。", "Answer in Chinese.", "只说中文。"))),
+            exchange(rng.choice(("你是谁？", "你叫什么？")), "我是 MicroMind。", system=rng.choice(("回答要简短。", "请用一句话回答。", "尽量简短。"))),
+            exchange(rng.choice(("Who are you?", "What are you?")), "I am MicroMind.", system=rng.choice(("Be brief.", "Answer in one sentence.", "Keep it short."))),
+            exchange(rng.choice(("你好", "在吗？")), rng.choice(("您好，请问有什么可以帮您？", "您好，很高兴为您服务。")), system=rng.choice(("你是一个有礼貌的客服，请用“您”称呼对方。", "请礼貌地回答，使用敬语。"))),
+            exchange(rng.choice(("你好", "你是谁？")), rng.choice(("你好！我是 MicroMind，运行在这台电脑上的小模型。", "我是 MicroMind，一个运行在这台电脑上的小语言模型。")), system=rng.choice(("You are a helpful assistant.", "你是一个有用的助手。", "你是一个乐于助人的助手。"))),
+            exchange(rng.choice(("Hello", "Who are you?")), "Hello! I am MicroMind, a small language model that runs on this computer.", system=rng.choice(("You are a helpful assistant.", "你是一个有用的助手。"))),
+        )
+    )
+
+
+def _echo(rng: random.Random) -> tuple[Message, ...]:
+    """Repeating what was said, which trains copying out of the context."""
+    if rng.random() < 0.5:
+        words = "".join(rng.sample(("今天", "天气", "我们", "一起", "学习", "高兴", "朋友", "月亮", "电脑", "春天", "唱歌", "大海", "苹果", "山上"), rng.randint(1, 4)))
+        return exchange(rng.choice((f"请重复：{words}", f"跟我说：{words}", f"重复一遍“{words}”")), words)
+    words = " ".join(rng.sample(("apple", "moon", "river", "music", "happy", "green", "friend", "winter", "book", "computer", "sky", "bread"), rng.randint(1, 4)))
+    return exchange(rng.choice((f"Repeat: {words}", f"Say: {words}", f'Please repeat "{words}"')), words)
