@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
-from chat.models import Conversation, Device, Message, Run, RunEvent
+from chat.models import Conversation, Device, Message, Run
 from chat.presets import sampling_of
-from chat.protocol import End, Error, Start, TimingSeconds, UsageCount
+from chat.protocol import Context, End, Error, Start, TimingSeconds, UsageCount
 from chat.runlog import RunLog, unpack
 from inference.types import ChatMessage, Prefill, Sampling
 
@@ -96,6 +96,7 @@ def stored_log(run: Run) -> RunLog:
         model=run.model,
         content=message.content[: run.base_answer],
         thinking=message.thinking[: run.base_thinking],
+        context=Context(used=run.prompt_tokens, limit=run.context_limit, dropped=run.dropped_messages) if run.started_at and run.prompt else None,
     )
     log.pieces = unpack(run.frames, thinking, answer)
     if run.finish_reason == Run.FinishReason.ERROR:
@@ -149,8 +150,3 @@ def _message(row: Message, run: Run | None, siblings: list[str]) -> dict[str, An
         "error": run.error if run else "",
         "model": run.model if run else "",
     }
-
-
-def unflushed_events(run: UUID) -> int:
-    """How many log rows a run has; none once its text is final."""
-    return RunEvent.objects.filter(run=run).count()

@@ -117,8 +117,10 @@ async def test_cancelled_in_the_instant_of_the_grant_gives_the_place_back() -> N
     await bench.enter("a1", "A")
     await bench.enter("b1", "B")
     bench.done["a1"].set()
-    while not queue.active["B"]:
+    for _ in range(20):
         await asyncio.sleep(0)
+        if queue.active["B"]:
+            break
     bench.tasks["b1"].cancel()  # granted, and not yet running
     with pytest.raises(asyncio.CancelledError):
         await bench.tasks["b1"]
