@@ -17,11 +17,11 @@ from contextlib import aclosing
 from typing import Any
 
 import pytest
-from tests.inference.openai_standin import ANSWER, DONE, DROP, FOREVER, Reply, StandIn, delta, event, refusal
 
 from inference import errors, openai_engine
 from inference.openai_engine import OpenAIEngine
 from inference.types import ChatMessage, Delta, Finish, GenerationRequest, LoadProgress, Prefill, Sampling
+from tests.inference.openai_standin import ANSWER, DONE, DROP, FOREVER, Reply, StandIn, delta, event, refusal
 
 KEY = "sk-0123456789-never-to-be-seen"
 
