@@ -19,10 +19,17 @@ class Record(admin.ModelAdmin):
 
 
 @admin.register(Conversation)
-class ConversationAdmin(Record):
+class ConversationAdmin(admin.ModelAdmin):
+    """The record is read-only; the persona and the sampling of what comes next are the owner's to set."""
+
     list_display = ("title", "owner", "updated_at")
+    fields = ("title", "owner", "persona", "options", "created_at", "updated_at")
+    readonly_fields = ("title", "owner", "created_at", "updated_at")
     list_filter = ("owner", "updated_at")
     search_fields = ("title", "messages__content")
+
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        return False
 
 
 @admin.register(Message)

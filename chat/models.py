@@ -4,9 +4,22 @@ from __future__ import annotations
 
 import uuid
 
+from django.core.exceptions import ValidationError
 from django.db import models
 from django.db.models import Q
 from django.utils import timezone
+from pydantic import ValidationError as OptionsError
+
+from chat.protocol import Options
+
+
+def validate_options(value: object) -> None:
+    """Stored options are held to the same ranges as those that come over the wire."""
+    try:
+        Options.model_validate(value)
+    except OptionsError as error:
+        first = error.errors(include_url=False)[0]
+        raise ValidationError(f"{'.'.join(map(str, first['loc'])) or 'options'}: {first['msg']}") from error
 
 
 class Owner(models.Model):
@@ -57,7 +70,7 @@ class Persona(models.Model):
 
     name = models.CharField(max_length=100, unique=True)
     system_prompt = models.TextField(blank=True)
-    options = models.JSONField(default=dict, blank=True)
+    options = models.JSONField(default=dict, blank=True, validators=[validate_options])
 
     def __str__(self) -> str:
         return self.name
@@ -68,7 +81,7 @@ class Conversation(models.Model):
     owner = models.ForeignKey(Owner, on_delete=models.CASCADE, related_name="conversations")
     title = models.CharField(max_length=200, blank=True)
     persona = models.ForeignKey(Persona, null=True, blank=True, on_delete=models.SET_NULL)
-    options = models.JSONField(default=dict, blank=True)
+    options = models.JSONField(default=dict, blank=True, validators=[validate_options])
     leaf = models.ForeignKey("Message", null=True, blank=True, on_delete=models.SET_NULL, related_name="+")
     """The last message of the branch that is open."""
     created_at = models.DateTimeField(default=timezone.now, editable=False)

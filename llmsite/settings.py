@@ -75,6 +75,7 @@ def _sqlite(path: Path) -> dict[str, object]:
     return {
         "ENGINE": "django.db.backends.sqlite3",
         "NAME": path,
+        "CONN_MAX_AGE": None,  # opening it and setting the pragmas takes longer than most of our queries
         "OPTIONS": {
             "transaction_mode": "IMMEDIATE",
             "timeout": 20,
@@ -83,9 +84,13 @@ def _sqlite(path: Path) -> dict[str, object]:
     }
 
 
-DATABASES = {
-    "default": dj_database_url.parse(CONFIG.database_url, conn_max_age=600) if CONFIG.database_url else _sqlite(CONFIG.data / "llmsite.sqlite3")
-}
+def _database(url: str) -> dict[str, object]:
+    if not url:
+        return _sqlite(CONFIG.data / "llmsite.sqlite3")
+    return {**dj_database_url.parse(url, conn_max_age=600, conn_health_checks=True)}
+
+
+DATABASES = {"default": _database(CONFIG.database_url)}
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
 AUTH_PASSWORD_VALIDATORS = [
