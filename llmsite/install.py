@@ -16,6 +16,7 @@ from pathlib import Path
 
 from llmsite.requirements import requirement_lines
 from llmsite.serve.exits import Exit, Stopped
+from llmsite.serve.progress import ProgressLine
 from llmsite.serve.words import say
 
 # PyTorch's own index of builds without CUDA, named in its installation guide (pytorch.org/get-started). See Installer._install_cpu_torch.
@@ -30,7 +31,9 @@ NO_NETWORK = re.compile(
     r"|nodename nor servname|Connection refused|connection broken",
     re.IGNORECASE,
 )
-WORTH_SHOWING = re.compile(r"^\s*(?:Downloading (?P<file>\S+) \((?P<size>[^)]+)\)|(?P<installing>Installing collected packages))")
+DOWNLOADING = re.compile(r"^\s*Downloading (\S+) \(([\d.]+ [MG]B)\)")  # smaller ones are there before they are read
+PROGRESS = re.compile(r"^Progress (\d+) of (\d+)$")
+RAW_PROGRESS = (24, 1)  # the pip that can say its progress in numbers
 
 
 class Installer:
@@ -38,11 +41,12 @@ class Installer:
 
     def __init__(self, python: Path, log: Path) -> None:
         self.python, self.log = python, log
+        self.line = ProgressLine(sys.stderr, "")
         self.log.parent.mkdir(parents=True, exist_ok=True)
 
     def make_venv(self, venv: Path) -> None:
         """Make the environment, or make it anew. Raises Stopped."""
-        _tell(say("install.venv"))
+        self.line.show(say("install.venv"), None)
         lines, code = self._run([getattr(sys, "_base_executable", sys.executable) or sys.executable, "-m", "venv", "--clear", str(venv)])
         if code != 0:
             raise self._failure(lines, say("install.venv_failed", venv=venv, reason=lines[-1] if lines else code))
@@ -72,8 +76,14 @@ class Installer:
 
     def _pip(self, arguments: list[str]) -> tuple[list[str], int]:
         """Run pip. It asks no questions: nobody would see them."""
-        command = [str(self.python), "-m", "pip", "install", "--no-input", "--disable-pip-version-check", "--progress-bar", "off", *arguments]
-        return self._run(command)
+        options = ["--no-input", "--disable-pip-version-check", "--progress-bar", self._progress_bar()]
+        return self._run([str(self.python), "-m", "pip", "install", *options, *arguments])
+
+    def _progress_bar(self) -> str:
+        """What the environment's own pip understands."""
+        said = subprocess.run([str(self.python), "-m", "pip", "--version"], capture_output=True, text=True, check=False).stdout
+        match = re.match(r"pip (\d+)\.(\d+)", said)
+        return "raw" if match and (int(match[1]), int(match[2])) >= RAW_PROGRESS else "off"
 
     def _run(self, command: list[str]) -> tuple[list[str], int]:
         """Run a program with its output in the log, showing the few lines that tell a person how far it is. Returns its last lines and its code."""
@@ -85,15 +95,27 @@ class Installer:
                 command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL, env=environment, text=True, errors="replace"
             )
             try:
-                for line in _lines(process):
-                    log.write(f"{line}\n")
-                    tail.append(line)
-                    _show(line)
+                with self.line.ticking():
+                    for line in _lines(process):
+                        if not self._show(line):
+                            log.write(f"{line}\n")
+                            tail.append(line)
                 return list(tail), process.wait()
             except BaseException:
                 process.terminate()
                 process.wait()
                 raise
+
+    def _show(self, line: str) -> bool:
+        """Show how far pip is; True for a line that says nothing else."""
+        if match := PROGRESS.match(line):
+            self.line.show(self.line.step, int(match[1]) / max(1, int(match[2])))
+            return True
+        if match := DOWNLOADING.match(line):
+            self.line.show(say("install.downloading", file=match[1].rpartition("/")[2].partition("-")[0], size=match[2]), None)
+        elif line.startswith("Installing collected packages"):
+            self.line.show(say("install.unpacking"), None)
+        return False
 
     def _failure(self, lines: list[str], otherwise: str) -> Stopped:
         text = "\n".join(lines)
@@ -135,17 +157,3 @@ def _lines(process: subprocess.Popen[str]) -> Iterator[str]:
     assert process.stdout is not None
     for line in process.stdout:
         yield line.rstrip()
-
-
-def _show(line: str) -> None:
-    match = WORTH_SHOWING.match(line)
-    if not match:
-        return
-    if match["installing"]:
-        _tell(say("install.unpacking"))
-    elif not match["file"].endswith(".metadata"):
-        _tell(say("install.downloading", file=match["file"].rpartition("/")[2].partition("-")[0], size=match["size"]))
-
-
-def _tell(text: str) -> None:
-    print(f"  {text}", file=sys.stderr, flush=True)

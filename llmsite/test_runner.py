@@ -19,7 +19,7 @@ def run(arguments: Sequence[str]) -> int:
     """Run pytest and return its exit code. The tests get a data folder of their own; LLMSITE_* settings of the person do not reach them."""
     with tempfile.TemporaryDirectory(prefix="llmsite-test-", ignore_cleanup_errors=True) as data:
         environment = {name: value for name, value in os.environ.items() if not name.startswith("LLMSITE_")}
-        environment["LLMSITE_DATA"] = data
+        environment["LLMSITE_TEST_DATA"] = data  # tests/environment.py makes it LLMSITE_DATA
         process = subprocess.Popen([sys.executable, "-m", "pytest", *arguments], cwd=ROOT, env=environment)
         while True:
             try:

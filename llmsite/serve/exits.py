@@ -7,11 +7,16 @@ from __future__ import annotations
 
 import errno
 import re
+import shutil
 from collections.abc import Iterator
 from enum import IntEnum
+from pathlib import Path
 from typing import Any
 
 from llmsite.serve.words import say
+
+
+ROOM_FOR_A_LOG = 1 << 18
 
 
 class Exit(IntEnum):
@@ -102,11 +107,21 @@ def _explain_engine(error: Any) -> Stopped:
 
 def _explain_database(error: BaseException) -> Stopped:
     text = " ".join(str(error).split())
-    if re.search(r"disk is full|no space left", text, re.IGNORECASE):
+    if re.search(r"disk is full|no space left", text, re.IGNORECASE) or ("disk I/O error" in text and _is_disk_full()):
         return Stopped(Exit.DISK_FULL, say("database_disk_full"))
     if re.search(r"readonly database|unable to open database file", text, re.IGNORECASE):
         return Stopped(Exit.NO_PERMISSION, say("database_no_permission"))
     return Stopped(Exit.DATABASE, say("database", reason=text))
+
+
+def _is_disk_full() -> bool:
+    """SQLite calls a write-ahead log that it cannot make room for an I/O error, as it does a broken disk. The free space tells them apart."""
+    from django.db import connections  # somebody raised its error, so it is there
+
+    try:
+        return shutil.disk_usage(Path(connections["default"].settings_dict["NAME"]).parent).free < ROOM_FOR_A_LOG
+    except OSError:
+        return False
 
 
 def _is_kind(error: BaseException, name: str) -> bool:

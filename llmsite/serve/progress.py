@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import shutil
+import threading
 import time
+from collections.abc import Iterator
 from typing import TextIO
 
 from llmsite.serve.words import say
@@ -18,16 +21,18 @@ class ProgressLine:
     def __init__(self, stream: TextIO, label: str) -> None:
         self.stream, self.label = stream, label
         self.tty = stream.isatty()
-        self._step = ""
+        self.step = ""
+        self._fraction: float | None = None
         self._step_began = 0.0
         self._drawn = 0
 
     def show(self, step: str, fraction: float | None) -> None:
         now = time.monotonic()
-        if step != self._step:
-            self._step, self._step_began = step, now
+        self._fraction = fraction
+        if step != self.step:
+            self.step, self._step_began = step, now
             if not self.tty:
-                print(f"{self.label}: {step}", file=self.stream, flush=True)
+                print(f"{self.label}: {step}" if self.label else f"  {step}", file=self.stream, flush=True)
         if self.tty:
             self._draw(self._text(step, fraction, now - self._step_began))
 
@@ -35,6 +40,27 @@ class ProgressLine:
         if self.tty and self._drawn:
             self._draw("")
             self._drawn = 0
+
+    @contextlib.contextmanager
+    def ticking(self, every_s: float = 0.5) -> Iterator[None]:
+        """Meanwhile a thread counts the seconds of a step that says nothing for long."""
+        over = threading.Event()
+
+        def tick() -> None:
+            while not over.wait(every_s):
+                if self.step:
+                    self.show(self.step, self._fraction)
+
+        thread = threading.Thread(target=tick, name="progress", daemon=True)
+        if self.tty:
+            thread.start()
+        try:
+            yield
+        finally:
+            over.set()
+            if self.tty:
+                thread.join()
+            self.clear()
 
     def _text(self, step: str, fraction: float | None, seconds: float) -> str:
         if fraction is None:

@@ -44,7 +44,8 @@ def serve(config: Config, *, timings: bool, qr: bool) -> NoReturn:
         code = Exit.OK  # while the model was loading: nothing had begun that could be lost
     except BaseException as error:
         stopped = explain(error) or Stopped(Exit.BUG, say("bug", error=type(error).__name__, log=config.data / "logs" / "llmsite.log"))
-        logger.log(logging.INFO if stopped is error else logging.ERROR, "The server ends: %s", stopped.sentence, exc_info=error)
+        console.say_no_more()
+        logger.error("The server ends: %s", stopped.sentence, exc_info=error)
         print(stopped.sentence, file=sys.stderr)
         code = stopped.code
     _end(config, code)
