@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+import atexit
 import os
+import shutil
 import tempfile
 
-os.environ["LLMSITE_DATA"] = os.environ.get("LLMSITE_TEST_DATA") or tempfile.mkdtemp(prefix="llmsite-test-")
+if data := os.environ.get("LLMSITE_TEST_DATA"):
+    os.environ["LLMSITE_DATA"] = data
+else:
+    os.environ["LLMSITE_DATA"] = tempfile.mkdtemp(prefix="llmsite-test-")
+    atexit.register(shutil.rmtree, os.environ["LLMSITE_DATA"], ignore_errors=True)
 os.environ["LLMSITE_MODEL"] = "fake"
 for name in ("LLMSITE_OPEN", "LLMSITE_HOST", "LLMSITE_PORT", "LLMSITE_CONFIG", "LLMSITE_HOSTS", "DATABASE_URL", "HF_ENDPOINT"):
     os.environ.pop(name, None)
