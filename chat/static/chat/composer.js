@@ -1,0 +1,160 @@
+/**
+ * The field at the bottom: it grows, keeps its draft, sends or stops, and takes back what was refused.
+ *
+ * @module
+ */
+
+import { byId, setIcon } from "./dom.js";
+import { words } from "./words.js";
+
+const DRAFTS = "llmsite.draft.";
+
+export class Composer {
+  /** @param {{send(text: string): void, stop(): void, edit(id: string, text: string): void}} does @param {number} most Characters. */
+  constructor(does, most) {
+    this.does = does;
+    this.most = most;
+    this.form = byId("composer");
+    this.field = byId("field");
+    this.button = byId("send");
+    this.note = byId("note");
+    this.hint = byId("hint");
+    this.touch = matchMedia("(pointer: coarse)").matches;
+    this.running = false;
+    /** The message that is being edited, and the draft that waits meanwhile. */
+    this.editing = "";
+    this.draft = "";
+    /** Whose draft it is. */
+    this.place = "";
+    this.form.onsubmit = (event) => this.#submit(event);
+    this.field.oninput = () => this.#changed();
+    this.field.onkeydown = (event) => this.#key(event);
+    byId("note-close").onclick = () => this.#closeNote();
+  }
+
+  /** Turn to the draft of a conversation. @param {string|null} conversation */
+  turnTo(conversation) {
+    const place = DRAFTS + (conversation ?? "new");
+    if (place === this.place) return;
+    this.place = place;
+    this.editing = "";
+    this.note.hidden = true;
+    this.#set(read(place));
+  }
+
+  /** Send is Stop while an answer is written: same place, same size. @param {boolean} running */
+  setRunning(running) {
+    this.running = running;
+    const label = running ? words.stop : words.send;
+    this.button.title = label;
+    this.button.setAttribute("aria-label", label);
+    setIcon(this.button.firstElementChild, running ? "stop" : "send");
+    this.#show();
+  }
+
+  /** @param {{id: string, content: string}} message */
+  edit(message) {
+    if (!this.editing) this.draft = this.field.value;
+    this.editing = message.id;
+    this.#say(words.editing, words.cancel, false);
+    this.#set(message.content);
+    this.field.focus();
+  }
+
+  /** What was refused comes back, with the reason above it. @param {string} reason @param {string} text */
+  refused(reason, text) {
+    this.putBack(text);
+    this.say(reason);
+  }
+
+  /** Before what the field holds already. @param {string} text */
+  putBack(text) {
+    this.editing = "";
+    this.#set([text, this.field.value].filter(Boolean).join("\n"));
+    this.#keep();
+    this.field.focus();
+  }
+
+  /** A sentence above the field. @param {string} sentence */
+  say(sentence) {
+    this.#say(sentence, words.close, true);
+  }
+
+  #say(sentence, close, failed) {
+    byId("note-text").textContent = sentence;
+    byId("note-close").textContent = close;
+    this.note.classList.toggle("failed", failed);
+    this.note.hidden = false;
+  }
+
+  #closeNote() {
+    this.note.hidden = true;
+    if (this.editing) this.#set(this.draft);
+    this.editing = "";
+    this.field.focus();
+  }
+
+  /** Enter sends on a keyboard, and never while an input method is putting characters together. */
+  #key(event) {
+    const composing = event.isComposing || event.keyCode === 229;
+    if (event.key === "Escape" && !composing && this.editing) this.#closeNote();
+    if (event.key !== "Enter" || event.shiftKey || composing || this.touch) return;
+    event.preventDefault();
+    if (!this.running) this.form.requestSubmit();
+  }
+
+  #submit(event) {
+    event.preventDefault();
+    if (this.running) return this.does.stop();
+    const text = this.field.value;
+    if (!text.trim()) return this.field.focus();
+    if (text.length > this.most) return this.say(words.tooLong(this.most));
+    const { editing } = this;
+    this.editing = "";
+    this.note.hidden = true;
+    this.#set(editing ? this.draft : "");
+    this.#keep();
+    if (editing) this.does.edit(editing, text);
+    else this.does.send(text);
+  }
+
+  #set(text) {
+    this.field.value = text;
+    this.#show();
+  }
+
+  #changed() {
+    this.#show();
+    this.#keep();
+  }
+
+  #keep() {
+    if (!this.editing) write(this.place, this.field.value);
+  }
+
+  #show() {
+    const { field } = this;
+    field.style.height = "auto";
+    field.style.height = `${field.scrollHeight}px`;
+    this.button.setAttribute("aria-disabled", String(!this.running && !field.value.trim()));
+    const usual = this.touch ? words.hintTouch : words.hintKeys;
+    this.hint.textContent = this.running ? words.hintStop : field.value.startsWith("/") ? words.hintSystem : usual;
+  }
+}
+
+function read(name) {
+  try {
+    return localStorage.getItem(name) ?? "";
+  } catch {
+    return ""; // storage may be forbidden
+  }
+}
+
+function write(name, text) {
+  try {
+    if (text) localStorage.setItem(name, text);
+    else localStorage.removeItem(name);
+  } catch {
+    // storage may be forbidden or full; the draft then lives as long as the page
+  }
+}

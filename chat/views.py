@@ -1,0 +1,79 @@
+"""`/`: the chat page. It carries its first data along, and gives the same as JSON to whoever asks for that."""
+
+from __future__ import annotations
+
+from typing import Any
+from uuid import UUID
+
+from django.conf import settings
+from django.http import HttpRequest, HttpResponse, JsonResponse
+from django.shortcuts import redirect, render
+from django.utils.translation import get_language
+from django.views.decorators.cache import never_cache
+from django.views.decorators.http import require_GET
+from django.views.decorators.vary import vary_on_headers
+
+from chat import selectors
+from chat.identity import Client, caller_of, identify
+from chat.protocol import MAX_MESSAGE_CHARS
+
+
+@require_GET
+@never_cache
+@vary_on_headers("Accept", "Accept-Language", "Cookie")
+def index(request: HttpRequest) -> HttpResponse:
+    """`?c=ID` opens a conversation. The page asks for JSON when it is in front again, or turns to another conversation."""
+    client = identify(caller_of(request.scope), open_to_all=settings.CONFIG.open)  # type: ignore[attr-defined]
+    as_json = request.headers.get("Accept", "").startswith("application/json")
+    if client is None:
+        return JsonResponse({"code": "not_paired"}, status=403) if as_json else redirect("pair")
+    data = _data(request, client)
+    if as_json:
+        return JsonResponse(data)
+    response = render(request, "chat/index.html", {"data": data, "language": "zh-Hans" if _chinese() else "en"})
+    response["Content-Security-Policy"] = _policy(request.get_host())
+    return response
+
+
+def _data(request: HttpRequest, client: Client) -> dict[str, Any]:
+    conversation = _uuid(request.GET.get("c", ""))
+    owner = client.device.owner_id
+    return {
+        "conversation": selectors.conversation_page(owner, conversation) if conversation else None,
+        "conversations": selectors.conversation_list(owner),
+        "model": _model(request),
+        "lang": "zh-hans" if _chinese() else "en",
+        "max_chars": MAX_MESSAGE_CHARS,
+    }
+
+
+def _model(request: HttpRequest) -> dict[str, Any]:
+    runtime = request.scope.get("state", {}).get("runtime")  # type: ignore[attr-defined]
+    if runtime is None:
+        return {"state": "loading", "name": settings.CONFIG.model}
+    ready = runtime.state == "ready"
+    return {"state": runtime.state, "name": runtime.engine.info.name if ready else settings.CONFIG.model, "remote": ready and _remote(runtime)}
+
+
+def _remote(runtime: Any) -> bool:
+    """Whether messages leave this computer: an engine that asks another server."""
+    return str(runtime.engine.info.kind) == "openai"
+
+
+def _chinese() -> bool:
+    return (get_language() or "").lower().startswith("zh")
+
+
+def _uuid(text: str) -> UUID | None:
+    try:
+        return UUID(text)
+    except ValueError:
+        return None
+
+
+def _policy(host: str) -> str:
+    """Nothing from elsewhere, nothing inline. The socket is named because older Safari does not count it as 'self'."""
+    return (
+        f"default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self' ws://{host} wss://{host}; "
+        "base-uri 'none'; form-action 'self'; frame-ancestors 'none'"
+    )
