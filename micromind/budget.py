@@ -86,8 +86,13 @@ class Budget(TrainerCallback):
             speed = self.tokens_per_step / (self.usual_step or 1)
             log.info(
                 "step %d  loss %.3f  rate %.2e  %.2f M tokens  %.0f tokens/s  %.1f minutes left",
-                state.global_step, logs["loss"], logs["learning_rate"], state.global_step * self.tokens_per_step / 1e6, speed, (self.seconds - self.active) / 60,
-            )  # fmt: skip
+                state.global_step,
+                logs["loss"],
+                logs["learning_rate"],
+                state.global_step * self.tokens_per_step / 1e6,
+                speed,
+                (self.seconds - self.active) / 60,
+            )
 
     def on_save(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any) -> None:
         folder = Path(args.output_dir) / f"checkpoint-{state.global_step}"

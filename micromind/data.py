@@ -76,10 +76,12 @@ def documents(path: Path, rng: random.Random) -> list[Document]:
 
 
 def _own_answers(record: dict[str, Any], rng: random.Random) -> Iterator[Document]:
-    """`{"ask": [...], "answer": [...], "system"?, "think"?}`: every question once, with one of the answers."""
+    """`{"ask": [...], "answer": [...], "system"?, "think"?}`: every question once, worded freely, with one of the answers."""
     for question in record["ask"]:
         think = record["think"] if "think" in record and rng.random() < 0.25 else ""
-        yield Document(messages=exchange(question, rng.choice(record["answer"]), think=think, system=record.get("system", "")))
+        yield Document(
+            messages=exchange(synthetic.reworded(question, rng), rng.choice(record["answer"]), think=think, system=record.get("system", ""))
+        )
 
 
 def _chat(messages: list[dict[str, str]]) -> Document:
@@ -125,8 +127,9 @@ def clean(text: str) -> str:
 
 # What other people's bots say about themselves must not become what ours says about itself.
 _OTHER_BOT = re.compile(
-    r"chatterbot|chat ?bot|聊天机器人|人工智能助手|我是一个?(程序|机器|软件|机器人|电脑)|A\.?L\.?I\.?C\.?E|OpenAI|ChatGPT|GPT-?[34]|Open ?Assistant|LAION"
-    r"|\bI(?: a|')m an? (?:robot|program|computer|software|machine|bot|AI)\b|language model|语言模型|my (?:botmaster|creator|brain|program)|artificial",
+    r"chatterbot|chat ?bot|聊天机器人|人工智能助手|我是一个?(?:程序|机器|软件|机器人|电脑)|语言模型|language model|artificial|A\.?L\.?I\.?C\.?E"
+    r"|OpenAI|ChatGPT|GPT-?[34]|Open ?Assistant|LAION|my (?:botmaster|creator|brain|program)"
+    r"|\bI(?: a|')m an? (?:robot|program|computer|software|machine|bot|AI)\b",
     re.IGNORECASE,
 )
 
@@ -168,7 +171,7 @@ def mixture(folder: Path | None, *, stage: str, seed: int) -> list[Document]:
 
 def _weighted(path: Path, weight: float, rng: random.Random, *, own: bool) -> Iterator[Document]:
     if not path.is_file():
-        raise DataError(f"{path} is missing. Point --data (or MICROMIND_DATA) at the folder that holds the sources listed in micromind/sources.py.")
+        raise DataError(f"{path} is missing. Point --data (or MICROMIND_DATA) at the folder with the sources that micromind/sources.py lists.")
     whole, rest = divmod(weight, 1)
     once = documents(path, rng)
     for _ in range(int(whole)):

@@ -1,7 +1,7 @@
 """Asks a model a fixed list of questions: `python -m micromind.evaluate --model DIR`.
 
 Counted are the answers that end by themselves, those that run into a loop, and those that contain what they should.
-The questions (texts/questions.jsonl) are phrased differently from the training texts wherever that is possible.
+Of the questions (texts/questions.jsonl) a quarter stands in the training texts word for word; the report counts the others apart.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from typing import Any
 import torch
 from transformers import AutoModelForCausalLM, AutoTokenizer, PreTrainedModel, PreTrainedTokenizerBase, set_seed
 
-from micromind import data
+from micromind import data, sources
 from micromind.document import Message
 
 log = logging.getLogger(__name__)
@@ -62,7 +62,15 @@ def questions(path: Path = QUESTIONS) -> list[Dialogue]:
     return [Dialogue(**record) for record in data.read_jsonl(path)]
 
 
-def ask(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, dialogues: list[Dialogue], *, batch: int = 16, thinking: bool = False, **sampling: Any) -> None:
+def trained_on() -> set[str]:
+    """All questions of our own training texts."""
+    files = (data.OWN_FOLDER / source.path for source in sources.OWN)
+    return {question for file in files for record in data.read_jsonl(file) for question in record.get("ask", ())}
+
+
+def ask(
+    model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, dialogues: list[Dialogue], *, batch: int = 16, thinking: bool = False, **sampling: Any
+) -> None:
     """Let the model answer every turn of every dialogue; fills `answers` and `stopped`."""
     for turn in range(max(len(dialogue.turns) for dialogue in dialogues)):
         waiting = [dialogue for dialogue in dialogues if len(dialogue.turns) > turn]
@@ -86,10 +94,12 @@ def summary(dialogues: list[Dialogue]) -> dict[str, Any]:
     """Rates over all answers, and the share of right ones for each group that can be checked."""
     answers = [answer for dialogue in dialogues for answer in dialogue.answers]
     stopped = [ended for dialogue in dialogues for ended in dialogue.stopped]
+    known = trained_on()
     groups: dict[str, list[bool]] = defaultdict(list)
     for dialogue in dialogues:
         if dialogue.right is not None:
             groups[dialogue.group].append(dialogue.right)
+            groups["(seen in training)" if dialogue.turns[0] in known else "(not seen)"].append(dialogue.right)
     return {
         "answers": len(answers),
         "stopped": round(sum(stopped) / len(stopped), 4),
@@ -102,7 +112,9 @@ def summary(dialogues: list[Dialogue]) -> dict[str, Any]:
 
 def show(dialogues: list[Dialogue]) -> None:
     for dialogue in dialogues:
-        log.info("\n[%s]%s%s", dialogue.group, f" system: {dialogue.system}" if dialogue.system else "", "" if dialogue.right is not False else "  MISSED")
+        log.info(
+            "\n[%s]%s%s", dialogue.group, f" system: {dialogue.system}" if dialogue.system else "", "" if dialogue.right is not False else "  MISSED"
+        )
         for question, answer, ended in zip(dialogue.turns, dialogue.answers, dialogue.stopped, strict=True):
             log.info("  > %s\n  %s%s", question, answer.replace("\n", "\n  "), "" if ended else "  … (cut)")
 
@@ -113,7 +125,9 @@ def main(argv: list[str] | None = None) -> None:
     parser.add_argument("--seeds", type=int, nargs="*", default=[1], help="one round of sampling each")
     parser.add_argument("--greedy", action="store_true", help="one round without sampling, after the others")
     parser.add_argument("--thinking", action="store_true", help="enable_thinking")
-    parser.add_argument("--set", nargs="*", default=[], metavar="NAME=VALUE", help="sampling options other than the model's own, e.g. temperature=0.8")
+    parser.add_argument(
+        "--set", nargs="*", default=[], metavar="NAME=VALUE", help="sampling options other than the model's own, e.g. temperature=0.8"
+    )
     parser.add_argument("--quiet", action="store_true", help="only the summaries")
     parser.add_argument("--output", type=Path, help="write all answers as JSON lines")
     options = parser.parse_args(argv)

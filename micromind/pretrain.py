@@ -28,9 +28,7 @@ def packed(options: argparse.Namespace, tokenizer: PreTrainedTokenizerBase) -> n
 
 def new_model(tokenizer: PreTrainedTokenizerBase, **shape: int) -> Qwen3ForCausalLM:
     """A network with random weights that fits the tokenizer."""
-    return Qwen3ForCausalLM(
-        config.model_config(vocabulary=len(tokenizer), pad_id=tokenizer.pad_token_id, eos_id=tokenizer.eos_token_id, **shape)
-    )
+    return Qwen3ForCausalLM(config.model_config(vocabulary=len(tokenizer), pad_id=tokenizer.pad_token_id, eos_id=tokenizer.eos_token_id, **shape))
 
 
 def main(argv: list[str] | None = None) -> None:

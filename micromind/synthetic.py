@@ -6,22 +6,124 @@ Everything is drawn from the random generator handed in, so one seed gives one s
 from __future__ import annotations
 
 import random
+import re
 from collections.abc import Callable
 
 from micromind.document import Document, Message, exchange
 
-CHINESE_NAMES = ("小明", "小红", "小刚", "小雨", "阿杰", "阿宁", "小林", "小芳", "大伟", "小雪", "阿强", "小月", "子涵", "乐乐", "安安", "小华", "小李", "老王", "小陈", "晓晓")
-ENGLISH_NAMES = ("Tom", "Anna", "Jack", "Lucy", "Ben", "Emma", "Sam", "Mia", "Leo", "Nina", "Max", "Eva", "Ray", "Lily", "Alex", "Kate", "Dan", "Zoe", "Mark", "Ida")
-CHINESE_THINGS = ("看书", "跑步", "画画", "听音乐", "做饭", "下棋", "游泳", "种花", "摄影", "打篮球", "写代码", "看电影", "爬山", "钓鱼", "弹吉他", "喝茶")
-ENGLISH_THINGS = ("reading", "running", "painting", "music", "cooking", "chess", "swimming", "gardening", "photography", "football", "coding", "hiking", "fishing", "tea")
+CHINESE_NAMES = (
+    "小明",
+    "小红",
+    "小刚",
+    "小雨",
+    "阿杰",
+    "阿宁",
+    "小林",
+    "小芳",
+    "大伟",
+    "小雪",
+    "阿强",
+    "小月",
+    "子涵",
+    "乐乐",
+    "安安",
+    "小华",
+    "小李",
+    "老王",
+    "小陈",
+    "晓晓",
+)
+ENGLISH_NAMES = (
+    "Tom",
+    "Anna",
+    "Jack",
+    "Lucy",
+    "Ben",
+    "Emma",
+    "Sam",
+    "Mia",
+    "Leo",
+    "Nina",
+    "Max",
+    "Eva",
+    "Ray",
+    "Lily",
+    "Alex",
+    "Kate",
+    "Dan",
+    "Zoe",
+    "Mark",
+    "Ida",
+)
+CHINESE_THINGS = (
+    "看书",
+    "跑步",
+    "画画",
+    "听音乐",
+    "做饭",
+    "下棋",
+    "游泳",
+    "种花",
+    "摄影",
+    "打篮球",
+    "写代码",
+    "看电影",
+    "爬山",
+    "钓鱼",
+    "弹吉他",
+    "喝茶",
+)
+ENGLISH_THINGS = (
+    "reading",
+    "running",
+    "painting",
+    "music",
+    "cooking",
+    "chess",
+    "swimming",
+    "gardening",
+    "photography",
+    "football",
+    "coding",
+    "hiking",
+    "fishing",
+    "tea",
+)
 CHINESE_COLOURS = ("红色", "蓝色", "绿色", "黄色", "紫色", "白色", "黑色", "橙色")
 CHINESE_PETS = ("一只猫", "一条狗", "两只兔子", "一只乌龟", "几条金鱼", "一只鹦鹉")
 
 
 def examples(count: int, rng: random.Random) -> list[Document]:
     """`count` examples, two fifths of them sums."""
-    makers: tuple[Callable[[random.Random], tuple[Message, ...]], ...] = (_sum, _sum, _sum, _sum, _memory_zh, _memory_en, _persona_zh, _persona_en, _echo, _tone)
+    makers: tuple[Callable[[random.Random], tuple[Message, ...]], ...] = (
+        _sum,
+        _sum,
+        _sum,
+        _sum,
+        _memory_zh,
+        _memory_en,
+        _persona_zh,
+        _persona_en,
+        _echo,
+        _tone,
+    )
     return [Document(messages=rng.choice(makers)(rng)) for _ in range(count)]
+
+
+def reworded(question: str, rng: random.Random) -> str:
+    """A question as another person might type it: politer, sloppier, without punctuation. Half of them stay as they are."""
+    if rng.random() < 0.5:
+        return question
+    bare = question.rstrip("？?。.！!")
+    if re.search(r"[\u4e00-\u9fff]", question):
+        if len(bare) < 4:
+            return bare + rng.choice(("", "？", "！", "。", "呀"))
+        before = rng.choice(("", "", "", "请问，", "请问", "我想问一下，", "想问问", "那么，", "那", "你好，", "对了，"))
+        return before + bare + rng.choice(("", "", "？", "？", "?", "呢？", "呀", "啊？"))
+    before = rng.choice(("", "", "", "Hi, ", "Please, ", "Excuse me, ", "So ", "Okay, ", "Tell me: ", "I want to know: "))
+    if (before and not re.match(r"I\b|I'|[A-Z]{2}", bare)) or rng.random() < 0.3:
+        bare = bare[:1].lower() + bare[1:]
+    return before + bare + (rng.choice(("?", "?", "", "??")) if question.endswith("?") else rng.choice(("", ".", "!")))
 
 
 # --- sums ------------------------------------------------------------------------------------------------------------
@@ -86,13 +188,22 @@ def _memory_zh(rng: random.Random) -> tuple[Message, ...]:
     name, thing, pet, colour = (rng.choice(options) for options in (CHINESE_NAMES, CHINESE_THINGS, CHINESE_PETS, CHINESE_COLOURS))
     told, reply, asked, recalled = rng.choice(
         (
-            (rng.choice((f"我叫{name}。", f"你好，我叫{name}", f"我的名字是{name}。")), f"你好，{name}！很高兴认识你。", rng.choice(("我叫什么名字？", "你记得我的名字吗？", "我是谁？")), f"你叫{name}。"),
+            (
+                rng.choice((f"我叫{name}。", f"你好，我叫{name}", f"我的名字是{name}。")),
+                f"你好，{name}！很高兴认识你。",
+                rng.choice(("我叫什么名字？", "你记得我的名字吗？", "我是谁？")),
+                f"你叫{name}。",
+            ),
             (f"我喜欢{thing}。", f"{thing}是个很好的爱好！", rng.choice(("我喜欢什么？", "我的爱好是什么？")), f"你刚才说，你喜欢{thing}。"),
             (f"我养了{pet}。", f"真好，{pet}一定很可爱！", rng.choice(("我养了什么？", "你记得我养了什么吗？")), f"你说过，你养了{pet}。"),
             (f"我最喜欢的颜色是{colour}。", f"{colour}很好看！", "我最喜欢什么颜色？", f"你最喜欢{colour}。"),
         )
     )
-    between = exchange(*rng.choice((("今天心情不错。", "那真好，希望你一直开心！"), ("你能做什么？", "我可以聊天、回答简单的问题、做小算术。"), ("谢谢", "不客气！"))))
+    between = exchange(
+        *rng.choice(
+            (("今天心情不错。", "那真好，希望你一直开心！"), ("你能做什么？", "我可以聊天、回答简单的问题、做小算术。"), ("谢谢", "不客气！"))
+        )
+    )
     return (*exchange(told, reply), *(between if rng.random() < 0.4 else ()), *exchange(asked, recalled))
 
 
@@ -100,11 +211,29 @@ def _memory_en(rng: random.Random) -> tuple[Message, ...]:
     name, thing = rng.choice(ENGLISH_NAMES), rng.choice(ENGLISH_THINGS)
     told, reply, asked, recalled = rng.choice(
         (
-            (rng.choice((f"My name is {name}.", f"Hi, I'm {name}.", f"Hello! I am {name}")), f"Nice to meet you, {name}!", rng.choice(("What is my name?", "Do you remember my name?", "Who am I?")), f"Your name is {name}."),
-            (rng.choice((f"I like {thing}.", f"I love {thing}!")), f"That sounds fun! {thing.capitalize()} is a nice hobby.", rng.choice(("What do I like?", "What is my hobby?")), f"You told me that you like {thing}."),
+            (
+                rng.choice((f"My name is {name}.", f"Hi, I'm {name}.", f"Hello! I am {name}")),
+                f"Nice to meet you, {name}!",
+                rng.choice(("What is my name?", "Do you remember my name?", "Who am I?")),
+                f"Your name is {name}.",
+            ),
+            (
+                rng.choice((f"I like {thing}.", f"I love {thing}!")),
+                f"That sounds fun! {thing.capitalize()} is a nice hobby.",
+                rng.choice(("What do I like?", "What is my hobby?")),
+                f"You told me that you like {thing}.",
+            ),
         )
     )
-    between = exchange(*rng.choice((("I feel good today.", "I'm glad to hear that!"), ("What can you do?", "I can chat, answer simple questions and do small sums."), ("Thanks!", "You're welcome!"))))
+    between = exchange(
+        *rng.choice(
+            (
+                ("I feel good today.", "I'm glad to hear that!"),
+                ("What can you do?", "I can chat, answer simple questions and do small sums."),
+                ("Thanks!", "You're welcome!"),
+            )
+        )
+    )
     return (*exchange(told, reply), *(between if rng.random() < 0.4 else ()), *exchange(asked, recalled))
 
 
@@ -132,7 +261,14 @@ _ROLES_EN = (
 
 def _persona_zh(rng: random.Random) -> tuple[Message, ...]:
     name, (role, cry, life) = rng.choice(CHINESE_NAMES), rng.choice(_ROLES_ZH)
-    system = rng.choice((f"你是一个叫{name}的{role}。", f"你叫{name}，是一个{role}。请用“{cry}”开头说话。", f"请扮演{role}，名字叫{name}。", f"你的名字是{name}。你是{role}，说话时总是先说“{cry}”"))
+    system = rng.choice(
+        (
+            f"你是一个叫{name}的{role}。",
+            f"你叫{name}，是一个{role}。请用“{cry}”开头说话。",
+            f"请扮演{role}，名字叫{name}。",
+            f"你的名字是{name}。你是{role}，说话时总是先说“{cry}”",
+        )
+    )
     cry = cry if "“" in system else ""
     turns = [
         (rng.choice(("你好", "嗨", "你好呀！")), f"{cry}你好，我是{name}。"),
@@ -146,7 +282,13 @@ def _persona_zh(rng: random.Random) -> tuple[Message, ...]:
 
 def _persona_en(rng: random.Random) -> tuple[Message, ...]:
     name, (role, cry, life) = rng.choice(ENGLISH_NAMES), rng.choice(_ROLES_EN)
-    system = rng.choice((f"You are a {role} called {name}.", f'Your name is {name}. You are a {role}. Always begin with "{cry}"', f"Play the role of a {role} named {name}."))
+    system = rng.choice(
+        (
+            f"You are a {role} called {name}.",
+            f'Your name is {name}. You are a {role}. Always begin with "{cry}"',
+            f"Play the role of a {role} named {name}.",
+        )
+    )
     cry = f"{cry} " if '"' in system else ""
     turns = [
         (rng.choice(("Hello", "Hi!", "Hey there")), f"{cry}Hello, I am {name}."),
@@ -167,13 +309,39 @@ def _tone(rng: random.Random) -> tuple[Message, ...]:
     """System prompts that ask for a language or for brevity."""
     return rng.choice(
         (
-            exchange(rng.choice(("你好", "Hello", "Hi")), rng.choice(("Hello! How can I help you?", "Hi there! What would you like to talk about?")), system=rng.choice(("Answer in English.", "Always reply in English.", "请用英文回答。"))),
-            exchange(rng.choice(("Hello", "Hi", "你好")), rng.choice(("你好！有什么可以帮你的吗？", "你好！想聊点什么？")), system=rng.choice(("请用中文回答。", "Answer in Chinese.", "只说中文。"))),
-            exchange(rng.choice(("你是谁？", "你叫什么？")), "我是 MicroMind。", system=rng.choice(("回答要简短。", "请用一句话回答。", "尽量简短。"))),
-            exchange(rng.choice(("Who are you?", "What are you?")), "I am MicroMind.", system=rng.choice(("Be brief.", "Answer in one sentence.", "Keep it short."))),
-            exchange(rng.choice(("你好", "在吗？")), rng.choice(("您好，请问有什么可以帮您？", "您好，很高兴为您服务。")), system=rng.choice(("你是一个有礼貌的客服，请用“您”称呼对方。", "请礼貌地回答，使用敬语。"))),
-            exchange(rng.choice(("你好", "你是谁？")), rng.choice(("你好！我是 MicroMind，运行在这台电脑上的小模型。", "我是 MicroMind，一个运行在这台电脑上的小语言模型。")), system=rng.choice(("You are a helpful assistant.", "你是一个有用的助手。", "你是一个乐于助人的助手。"))),
-            exchange(rng.choice(("Hello", "Who are you?")), "Hello! I am MicroMind, a small language model that runs on this computer.", system=rng.choice(("You are a helpful assistant.", "你是一个有用的助手。"))),
+            exchange(
+                rng.choice(("你好", "Hello", "Hi")),
+                rng.choice(("Hello! How can I help you?", "Hi there! What would you like to talk about?")),
+                system=rng.choice(("Answer in English.", "Always reply in English.", "请用英文回答。")),
+            ),
+            exchange(
+                rng.choice(("Hello", "Hi", "你好")),
+                rng.choice(("你好！有什么可以帮你的吗？", "你好！想聊点什么？")),
+                system=rng.choice(("请用中文回答。", "Answer in Chinese.", "只说中文。")),
+            ),
+            exchange(
+                rng.choice(("你是谁？", "你叫什么？")), "我是 MicroMind。", system=rng.choice(("回答要简短。", "请用一句话回答。", "尽量简短。"))
+            ),
+            exchange(
+                rng.choice(("Who are you?", "What are you?")),
+                "I am MicroMind.",
+                system=rng.choice(("Be brief.", "Answer in one sentence.", "Keep it short.")),
+            ),
+            exchange(
+                rng.choice(("你好", "在吗？")),
+                rng.choice(("您好，请问有什么可以帮您？", "您好，很高兴为您服务。")),
+                system=rng.choice(("你是一个有礼貌的客服，请用“您”称呼对方。", "请礼貌地回答，使用敬语。")),
+            ),
+            exchange(
+                rng.choice(("你好", "你是谁？")),
+                rng.choice(("你好！我是 MicroMind，运行在这台电脑上的小模型。", "我是 MicroMind，一个运行在这台电脑上的小语言模型。")),
+                system=rng.choice(("You are a helpful assistant.", "你是一个有用的助手。", "你是一个乐于助人的助手。")),
+            ),
+            exchange(
+                rng.choice(("Hello", "Who are you?")),
+                "Hello! I am MicroMind, a small language model that runs on this computer.",
+                system=rng.choice(("You are a helpful assistant.", "你是一个有用的助手。")),
+            ),
         )
     )
 
@@ -181,7 +349,13 @@ def _tone(rng: random.Random) -> tuple[Message, ...]:
 def _echo(rng: random.Random) -> tuple[Message, ...]:
     """Repeating what was said, which trains copying out of the context."""
     if rng.random() < 0.5:
-        words = "".join(rng.sample(("今天", "天气", "我们", "一起", "学习", "高兴", "朋友", "月亮", "电脑", "春天", "唱歌", "大海", "苹果", "山上"), rng.randint(1, 4)))
+        words = "".join(
+            rng.sample(
+                ("今天", "天气", "我们", "一起", "学习", "高兴", "朋友", "月亮", "电脑", "春天", "唱歌", "大海", "苹果", "山上"), rng.randint(1, 4)
+            )
+        )
         return exchange(rng.choice((f"请重复：{words}", f"跟我说：{words}", f"重复一遍“{words}”")), words)
-    words = " ".join(rng.sample(("apple", "moon", "river", "music", "happy", "green", "friend", "winter", "book", "computer", "sky", "bread"), rng.randint(1, 4)))
+    words = " ".join(
+        rng.sample(("apple", "moon", "river", "music", "happy", "green", "friend", "winter", "book", "computer", "sky", "bread"), rng.randint(1, 4))
+    )
     return exchange(rng.choice((f"Repeat: {words}", f"Say: {words}", f'Please repeat "{words}"')), words)

@@ -1,0 +1,46 @@
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+from transformers import TrainerControl
+
+from micromind.budget import Budget
+
+
+def test_the_rate_rises_and_falls_to_nothing() -> None:
+    budget = Budget(10, 1, warm_up=0.1)
+    rates = []
+    for seconds in (0, 30, 60, 330, 600, 700):
+        budget.active = seconds
+        rates.append(budget.rate(0))
+    assert rates == [0.02, 0.5, 1.0, pytest.approx(0.5), 0.0, 0.0]
+
+
+def test_a_pause_counts_as_a_few_steps() -> None:
+    budget = Budget(10, 1)
+    budget.spend(2.0)
+    budget.usual_step = 2.0
+    budget.spend(600.0)
+    assert budget.active == 12.0
+
+
+def test_it_ends_the_training() -> None:
+    budget, control = Budget(1, 1), TrainerControl()
+    budget.active = 61
+    budget.on_step_end(SimpleNamespace(), SimpleNamespace(global_step=5), control)
+    assert control.should_training_stop
+
+
+def test_a_resumed_run_goes_on_counting(tmp_path: Path) -> None:
+    arguments, state = SimpleNamespace(output_dir=str(tmp_path)), SimpleNamespace(global_step=7)
+    (tmp_path / "checkpoint-7").mkdir()
+    first = Budget(1, 1)
+    first.active = 42.0
+    first.on_save(arguments, state, TrainerControl())
+    assert json.loads((tmp_path / "checkpoint-7" / "budget.json").read_text()) == {"active_seconds": 42.0}
+    second = Budget(1, 1)
+    second.on_train_begin(arguments, state, TrainerControl())
+    assert second.active == 42.0
