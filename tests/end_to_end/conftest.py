@@ -15,7 +15,7 @@ from tests.postgres import Postgres, programs
 
 FreshServer = Callable[..., Server]
 
-SHARED: list[tuple[Kind, str]] = [("serve", "sqlite"), ("uvicorn", "postgres"), ("daphne", "sqlite"), ("daphne", "postgres")]
+SHARED: list[tuple[Kind, str]] = [("serve", "sqlite"), ("uvicorn", "postgres"), ("daphne", "sqlite")]
 
 
 @pytest.hookimpl(hookwrapper=True)

@@ -1,0 +1,54 @@
+"""Other people's phones: paired as a browser does it, and strangers."""
+
+from __future__ import annotations
+
+import re
+from http.client import HTTPConnection
+from http.cookies import SimpleCookie
+from urllib.parse import urlencode
+
+from tests.end_to_end.server import LIMIT_S, Server
+
+STRANGER = {"X-Forwarded-For": "192.168.77.7"}
+"""What makes a connection from this computer somebody else's: a proxy says that it only passes it on."""
+
+
+def pairing_code(server: Server) -> str:
+    """The code that the computer's own screen shows."""
+    _, _, page = _request(server, "GET", "/pair/")
+    found = re.search(r"/pair/\?code=([\w-]+)", page)
+    assert found, f"no code on the page: {page}"
+    return found[1]
+
+
+def redeem(server: Server, code: str) -> tuple[int, dict[str, str]]:
+    """What a phone's browser does with a code. Returns the answer's status and the headers to connect with."""
+    _, cookies, page = _request(server, "GET", f"/pair/?code={code}", headers=STRANGER)
+    token = re.search(r'name="csrfmiddlewaretoken" value="(\w+)"', page)
+    assert token, f"no form on the page: {page}"
+    form = urlencode({"code": code, "csrfmiddlewaretoken": token[1]})
+    sent = STRANGER | {"Cookie": f"csrftoken={cookies['csrftoken'].value}", "Content-Type": "application/x-www-form-urlencoded"}
+    status, cookies, _ = _request(server, "POST", "/pair/", form, sent)
+    device = cookies.get("llmsite_device")
+    return status, STRANGER | ({"Cookie": f"llmsite_device={device.value}"} if device else {})
+
+
+def pair(server: Server) -> dict[str, str]:
+    """A new phone: the headers of its connections."""
+    status, headers = redeem(server, pairing_code(server))
+    assert status == 302, f"pairing answered {status}"
+    assert "Cookie" in headers
+    return headers
+
+
+def _request(server: Server, method: str, path: str, body: str = "", headers: dict[str, str] | None = None) -> tuple[int, SimpleCookie, str]:
+    connection = HTTPConnection("127.0.0.1", server.port, timeout=LIMIT_S)
+    try:
+        connection.request(method, path, body or None, headers or {})
+        answer = connection.getresponse()
+        cookies: SimpleCookie = SimpleCookie()
+        for line in answer.headers.get_all("Set-Cookie") or []:
+            cookies.load(line)
+        return answer.status, cookies, answer.read().decode()
+    finally:
+        connection.close()
