@@ -15,7 +15,6 @@ from typing import Any
 
 from llmsite.serve.words import say
 
-
 ROOM_FOR_A_LOG = 1 << 18
 
 

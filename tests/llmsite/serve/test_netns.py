@@ -1,0 +1,221 @@
+"""The server in one network namespace, a phone in another, a cable between: nothing leaves the two."""
+
+from __future__ import annotations
+
+import contextlib
+import itertools
+import os
+import re
+import select
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.llmsite.serve.process import ROOT, START_S, environment, serving
+
+fcntl, pty, termios = (pytest.importorskip(name, reason="network namespaces are Linux's") for name in ("fcntl", "pty", "termios"))
+pytestmark = [pytest.mark.netns, pytest.mark.process]
+
+PORT = 8000
+_number = itertools.count()
+GET = "import sys, urllib.request; print(urllib.request.urlopen(sys.argv[1], timeout=5).read().decode())"
+REDEEM = "import django, sys; django.setup(); from chat.pairing import redeem; redeem(code=sys.argv[1], name='Test phone')"
+
+
+def ip(*arguments: str, inside: str | None = None) -> None:
+    subprocess.run(["ip", *(["-n", inside] if inside else []), *arguments], check=True, capture_output=True, text=True)
+
+
+def why_not() -> str:
+    """Why namespaces cannot be made here, '' when they can."""
+    if sys.platform != "linux":
+        return "network namespaces are Linux's"
+    if os.geteuid() != 0:
+        return "network namespaces need root"
+    if not shutil.which("ip"):
+        return "the command ip is missing (package iproute2)"
+    name = f"llmsite-probe-{os.getpid()}"
+    try:
+        ip("netns", "add", name)
+    except subprocess.CalledProcessError as error:
+        return f"network namespaces cannot be made here: {error.stderr.strip()}"
+    ip("netns", "delete", name)
+    return ""
+
+
+class Network:
+    """Two namespaces, `computer` and `phone`, each with loopback, joined by a cable whose ends have no address yet."""
+
+    def __init__(self) -> None:
+        tag = f"{os.getpid() % 10000}-{next(_number)}"
+        self.computer, self.phone = f"llmsite-c{tag}", f"llmsite-p{tag}"
+        for name in (self.computer, self.phone):
+            ip("netns", "add", name)
+            ip("link", "set", "lo", "up", inside=name)
+        ip("link", "add", "wlan0", "type", "veth", "peer", "name", "wlan0", "netns", self.phone, inside=self.computer)
+        for name in (self.computer, self.phone):
+            ip("link", "set", "wlan0", "up", inside=name)
+
+    def add(self, address: str, phone: str | None = None) -> None:
+        ip("address", "add", f"{address}/24", "dev", "wlan0", inside=self.computer)
+        if phone:
+            ip("address", "add", f"{phone}/24", "dev", "wlan0", inside=self.phone)
+
+    def remove(self, address: str) -> None:
+        ip("address", "delete", f"{address}/24", "dev", "wlan0", inside=self.computer)
+
+    @property
+    def on_the_computer(self) -> list[str]:
+        return ["ip", "netns", "exec", self.computer]
+
+    def get(self, url: str) -> str:
+        """What the phone gets."""
+        command = ["ip", "netns", "exec", self.phone, sys.executable, "-c", GET, url]
+        return subprocess.run(command, check=True, capture_output=True, text=True, timeout=20).stdout
+
+    def delete(self) -> None:
+        for name in (self.computer, self.phone):
+            with contextlib.suppress(subprocess.CalledProcessError):
+                ip("netns", "delete", name)
+
+
+@pytest.fixture
+def net() -> Iterator[Network]:
+    if reason := why_not():
+        pytest.skip(reason)
+    network = Network()
+    try:
+        yield network
+    finally:
+        network.delete()
+
+
+def test_a_phone_reaches_the_address_that_is_shown(net: Network, tmp_path: Path) -> None:
+    net.add("192.168.77.1", phone="192.168.77.2")
+    with serving(tmp_path, "--open", prefix=net.on_the_computer) as server:
+        line = server.wait_for("Phones")
+        assert "http://192.168.77.1:8000/  wlan0" in line
+        assert '"status": "ready"' in net.get("http://192.168.77.1:8000/healthz")
+        server.wait_for("  http://192.168.77.1:8000/")  # what the QR code says
+
+
+def test_a_new_address_is_noticed_and_works(net: Network, tmp_path: Path) -> None:
+    net.add("192.168.77.1", phone="192.168.77.2")
+    with serving(tmp_path, "--open", prefix=net.on_the_computer) as server:
+        server.wait_for("Scan it")
+        net.add("192.168.78.1", phone="192.168.78.2")
+        net.remove("192.168.77.1")
+        server.wait_for("addresses have changed", timeout=15)
+        assert "http://192.168.78.1:8000/" in server.wait_for("Phones", timeout=15)
+        assert '"status": "ready"' in net.get("http://192.168.78.1:8000/healthz")
+
+
+def test_without_a_network_it_says_so_and_waits_for_one(net: Network, tmp_path: Path) -> None:
+    with serving(tmp_path, "--open", prefix=net.on_the_computer) as server:
+        server.wait_for("it is in no network")
+        assert "Phones" not in "\n".join(server.lines)
+        net.add("10.42.0.1")
+        assert "http://10.42.0.1:8000/  wlan0, hotspot" in server.wait_for("Phones", timeout=15)
+
+
+def test_only_the_address_that_is_listened_on_is_shown(net: Network, tmp_path: Path) -> None:
+    net.add("192.168.77.1")
+    net.add("192.168.78.1")
+    with serving(tmp_path, "--open", "--host", "192.168.78.1", prefix=net.on_the_computer) as server:
+        server.wait_for("Scan it")
+        said = "\n".join(server.lines)
+    assert "192.168.78.1" in said
+    assert "192.168.77.1" not in said
+
+
+def test_a_firewalled_address_is_not_shown(net: Network, tmp_path: Path) -> None:
+    if not shutil.which("nft"):
+        pytest.skip("the command nft is missing (package nftables)")
+    net.add("192.168.77.1")
+    net.add("192.168.78.1")
+    rules = "add table ip t; add chain ip t in { type filter hook input priority 0; }; add rule ip t in ip daddr 192.168.77.1 tcp dport 8000 drop"
+    subprocess.run([*net.on_the_computer, "nft", rules], check=True, capture_output=True)
+    with serving(tmp_path, "--open", prefix=net.on_the_computer) as server:
+        server.wait_for("Scan it")
+        said = "\n".join(server.lines)
+    assert "http://192.168.78.1:8000/" in said
+    assert "192.168.77.1" not in said
+    assert "Left out: wlan0" in said
+
+
+def test_ipv6(net: Network, tmp_path: Path) -> None:
+    ip("address", "add", "fd77::1/64", "dev", "wlan0", "nodad", inside=net.computer)
+    ip("address", "add", "fd77::2/64", "dev", "wlan0", "nodad", inside=net.phone)
+    with serving(tmp_path, "--open", "--host", "::", prefix=net.on_the_computer) as server:
+        assert "http://[fd77::1]:8000/" in server.wait_for("Phones")
+        assert '"status": "ready"' in net.get("http://[fd77::1]:8000/healthz")
+
+
+class Terminal:
+    """The server at a terminal, where a person can press keys."""
+
+    def __init__(self, net: Network, data: Path) -> None:
+        self.master, slave = pty.openpty()
+        self.text = ""
+        self.process = subprocess.Popen(
+            [*net.on_the_computer, sys.executable, str(ROOT / "manage.py"), "serve"],
+            env=environment(data, TERM="xterm", COLUMNS="120"),
+            stdin=slave,
+            stdout=slave,
+            stderr=slave,
+            start_new_session=True,
+            preexec_fn=lambda: fcntl.ioctl(0, termios.TIOCSCTTY, 0),  # its terminal, so that Ctrl-C there is a signal here
+        )
+        os.close(slave)
+
+    def wait_for(self, pattern: str) -> re.Match[str]:
+        """Read until `pattern` matches what came since the last match."""
+        deadline = time.monotonic() + START_S
+        while not (match := re.search(pattern, self.text)):
+            readable, _, _ = select.select([self.master], [], [], max(0.0, deadline - time.monotonic()))
+            try:
+                data = os.read(self.master, 4096) if readable else b""
+            except OSError:  # Linux's way to say that the other side of a terminal is closed
+                data = b""
+            assert data, f"The server ended, or said no more, without {pattern!r}:\n{self.text}"
+            self.text += data.decode("utf-8", "replace")
+        self.text = self.text[match.end() :]
+        return match
+
+    def press(self, keys: bytes) -> None:
+        os.write(self.master, keys)
+
+    def close(self) -> None:
+        if self.process.poll() is None:
+            self.process.kill()
+        self.process.wait()
+        os.close(self.master)
+
+
+def test_pairing_at_the_terminal(net: Network, tmp_path: Path) -> None:
+    net.add("192.168.77.1")
+    terminal = Terminal(net, tmp_path)
+    try:
+        terminal.wait_for("█▀▀")  # some of a QR code
+        code = terminal.wait_for(r"http://192\.168\.77\.1:8000/pair/\?code=([\w-]+)\b")[1]
+        terminal.wait_for("press Enter")
+        redeem = subprocess.run(
+            [sys.executable, "-c", REDEEM, code],
+            cwd=ROOT,
+            env=environment(tmp_path, DJANGO_SETTINGS_MODULE="llmsite.settings"),
+            check=False,
+            timeout=60,
+        )
+        assert redeem.returncode == 0
+        terminal.wait_for("Paired: Test phone")
+        terminal.press(b"\n")
+        assert terminal.wait_for(r"/pair/\?code=([\w-]+)\b")[1] != code
+        terminal.press(b"\x03")
+        assert terminal.process.wait(5) == 0
+    finally:
+        terminal.close()
