@@ -139,7 +139,7 @@ class Context(Frame):
     """How full the model's context window is."""
 
     used: int | None = Field(None, description="Tokens of the prompt.")
-    limit: int | None = Field(None, description="Tokens the prompt may have.")
+    limit: int | None = Field(None, description="Tokens that the context window has.")
     dropped: int = Field(0, description="How many of the oldest messages were left out.")
 
 

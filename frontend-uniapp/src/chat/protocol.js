@@ -66,7 +66,7 @@ export const OPTIONS = Object.freeze({
  * How full the model's context window is.
  * @typedef {object} Context
  * @property {number} [used] Tokens of the prompt.
- * @property {number} [limit] Tokens the prompt may have.
+ * @property {number} [limit] Tokens that the context window has.
  * @property {number} dropped How many of the oldest messages were left out.
  */
 
