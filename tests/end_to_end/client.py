@@ -7,7 +7,7 @@ import contextlib
 import json
 import time
 from collections.abc import Callable
-from typing import Any
+from typing import Any, ClassVar
 from uuid import uuid4
 
 from websockets.asyncio.client import ClientConnection, connect
@@ -121,6 +121,9 @@ class RunView:
 class Client:
     """`async with Client(server) as client`. What it saw survives its connections, as on a phone."""
 
+    connected: ClassVar[set[Client]] = set()
+    """For the fixture that closes what a failed test leaves open."""
+
     def __init__(self, server: Server, *, port: int | None = None, query: str = "?v=1", headers: dict[str, str] | None = None) -> None:
         self.server = server
         self.url = f"ws://127.0.0.1:{port or server.port}/ws/chat/{query}"
@@ -154,6 +157,7 @@ class Client:
             close_timeout=5,
         )
         self._reader = asyncio.create_task(self._read(self._socket))
+        Client.connected.add(self)
         return self
 
     async def leave(self) -> None:
@@ -163,6 +167,7 @@ class Client:
             with contextlib.suppress(Broken):
                 await self._reader
         self._socket = None
+        Client.connected.discard(self)
 
     def drop(self) -> None:
         """Be gone without a word, as a phone that loses its network."""
@@ -175,6 +180,7 @@ class Client:
         async with asyncio.timeout(LIMIT_S):
             await self._reader
         self._socket = None
+        Client.connected.discard(self)
 
     # --- what it says ---
 

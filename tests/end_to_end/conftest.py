@@ -5,11 +5,12 @@ from __future__ import annotations
 import os
 import shutil
 import tempfile
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import AsyncIterator, Callable, Generator, Iterator
 from pathlib import Path
 
 import pytest
 
+from tests.end_to_end.client import Client
 from tests.end_to_end.server import Kind, Server
 from tests.postgres import Postgres, programs
 
@@ -79,3 +80,11 @@ def fresh(folder: Path, request: pytest.FixtureRequest) -> Iterator[FreshServer]
             server.kill()
     for server in made:
         server.check_log()
+
+
+@pytest.fixture(autouse=True)
+async def _no_client_stays() -> AsyncIterator[None]:
+    """A test that failed may have left connections open."""
+    yield
+    for client in list(Client.connected):
+        await client.leave()

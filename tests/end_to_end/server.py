@@ -125,11 +125,13 @@ class Server:
         Server.running.discard(self)
 
     async def end(self, number: signal.Signals) -> int:
-        """Ask it to end, wait until it has, and return its exit code."""
-        self.signal(number)
+        """Ask it to end, wait until it and its children have, and return its exit code."""
         assert self.process is not None
+        children = psutil.Process(self.process.pid).children(recursive=True)
+        self.signal(number)
         try:
             code = await asyncio.to_thread(self.process.wait, LIMIT_S)
+            await asyncio.to_thread(psutil.wait_procs, children, LIMIT_S)
         finally:
             self.kill()
         return code
