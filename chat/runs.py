@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import threading
 from collections.abc import Awaitable, Callable
 from contextlib import aclosing
 from time import monotonic
@@ -105,6 +106,8 @@ class LiveRun:
         self.changed()
 
     def add(self, delta: Delta) -> None:
+        if self.closing:  # `save_now`, from another thread: what is not stored any more is not shown either
+            return
         self.tokens += delta.tokens
         if delta.text:
             self.log.append(delta.channel, delta.text)
@@ -226,6 +229,7 @@ class RunManager:
 
     def save_now(self) -> None:
         """Make the text of all living runs final, in this thread: for a process that ends without a word to its event loop."""
+        self._stopping = True
         for run in list(self.live.values()):
             run.closing = True
             services.finish_run(
@@ -435,6 +439,8 @@ class RunManager:
         try:
             await in_database(services.append_events, events)
         except Exception:
+            if not threading.main_thread().is_alive():
+                return  # the process ends and its executors are closed already: what there is, `save_now` stores
             # The text is still in memory and goes out with the next flush.
             log.exception("the logs of %d runs could not be flushed", len(due))
             return
