@@ -73,7 +73,7 @@ function storedFacts(run) {
     const waiting = pending.find((item) => item.frame.message === message.id);
     const last = idle && (message.role === "user" || place === messages.length - 1);
     const thinks = message.status === "running" && Boolean(message.thinking) && !message.content;
-    const waits = waiting && message.role === "assistant" ? words.continueWaits : "";
+    const waits = waiting && message.role === "assistant" ? whyItWaits(waiting, 0, words.continueWaits) : "";
     return { message, run: state.runs[message.run], last, waits, clock: thinks ? Math.floor(Date.now() / 1000) : 0 };
   });
 }
@@ -93,9 +93,9 @@ function pendingMessage(item) {
   return pendingMessages.get(item.key);
 }
 
-function whyItWaits(item, place) {
+function whyItWaits(item, place, offline = words.saved) {
   if (item.error) return words.refusedForNow(item.error.message);
-  if (session.connection.status !== "online") return words.saved;
+  if (session.connection.status !== "online") return offline;
   return place ? words.waitsBehind : words.sending;
 }
 

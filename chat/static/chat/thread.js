@@ -139,6 +139,7 @@ class AssistantView extends View {
     this.status.hidden = !status;
     this.status.textContent = status;
     this.root.classList.toggle("live", live);
+    this.root.classList.toggle("waiting", Boolean(facts.waits));
     this.#renderEnding(facts, live);
     this.actions.hidden = live;
     this.again.hidden = !facts.last;
