@@ -21,7 +21,7 @@ UNFINISHED = ".part"
 class UnknownModel(ModelNotFound):
     """A name that means no model here. Says what there is, and how to get it when it could be a hub's name."""
 
-    code: ClassVar[str] = "model_not_found"
+    code: ClassVar[str] = "model_unknown"
     sentence: ClassVar[str] = "There is no model {path} on this computer. There is: {known}.{hint}"
 
 

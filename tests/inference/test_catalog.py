@@ -76,7 +76,7 @@ def test_an_unknown_name_is_told_with_what_there_is(places: tuple[Path, Path]) -
     with pytest.raises(UnknownModel, match=r"no model llama on this computer\. There is: micromind, deepseek-ai/R1-1\.5B, .*gpt2") as caught:
         resolve("llama", *places)
     assert isinstance(caught.value, ModelNotFound)
-    assert caught.value.code == "model_not_found"
+    assert caught.value.code == "model_unknown"
     assert "download" not in str(caught.value)
 
 
