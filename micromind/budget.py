@@ -23,7 +23,7 @@ class Budget(TrainerCallback):
 
     Args:
         minutes: active time for the whole training, over all resumes.
-        tokens_per_step: for the reports.
+        tokens_per_step: for the reports; it may differ after a resume.
         warm_up: the share of the budget in which the learning rate rises.
         report_every: seconds between two progress lines.
     """
@@ -34,7 +34,9 @@ class Budget(TrainerCallback):
         self.warm_up = warm_up
         self.report_every = report_every
         self.active = 0.0
+        self.tokens = 0
         self.usual_step: float | None = None
+        self._steps = 0  # since this process began
         self._last = time.monotonic()
         self._reported = 0.0
 
@@ -64,7 +66,8 @@ class Budget(TrainerCallback):
     def on_train_begin(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any) -> None:
         saved = Path(args.output_dir) / f"checkpoint-{state.global_step}" / STATE_FILE
         if state.global_step and saved.is_file():
-            self.active = json.loads(saved.read_text())["active_seconds"]
+            spent = json.loads(saved.read_text())
+            self.active, self.tokens = spent["active_seconds"], spent["tokens"]
             log.info("resumed at step %d, %.1f of %.1f minutes spent", state.global_step, self.active / 60, self.seconds / 60)
         self._reported = self.active
         self._last = time.monotonic()
@@ -73,7 +76,9 @@ class Budget(TrainerCallback):
         now = time.monotonic()
         took, self._last = now - self._last, now
         self.spend(took)
-        if self.usual_step is None and state.global_step > 2:  # the first steps may compile
+        self._steps += 1
+        self.tokens += self.tokens_per_step
+        if self._steps == 3:  # the first ones may compile
             self.usual_step = took
         if self.share >= 1:
             control.should_training_stop = True
@@ -89,12 +94,12 @@ class Budget(TrainerCallback):
                 state.global_step,
                 logs["loss"],
                 logs["learning_rate"],
-                state.global_step * self.tokens_per_step / 1e6,
+                self.tokens / 1e6,
                 speed,
                 (self.seconds - self.active) / 60,
             )
 
     def on_save(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any) -> None:
         folder = Path(args.output_dir) / f"checkpoint-{state.global_step}"
-        (folder / STATE_FILE).write_text(json.dumps({"active_seconds": self.active}))
+        (folder / STATE_FILE).write_text(json.dumps({"active_seconds": self.active, "tokens": self.tokens}))
         self._last = time.monotonic()

@@ -73,7 +73,7 @@ def fit(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, rows: Rows, 
     model.config.use_cache = True
     model.save_pretrained(options.output)
     tokenizer.save_pretrained(options.output)
-    _report(trainer, budget, options, context)
+    _report(trainer, budget, options)
 
 
 def _groups(model: PreTrainedModel) -> list[dict[str, object]]:
@@ -105,17 +105,17 @@ def _arguments(options: argparse.Namespace) -> TrainingArguments:
     )
 
 
-def _report(trainer: Trainer, budget: Budget, options: argparse.Namespace, context: int) -> None:
+def _report(trainer: Trainer, budget: Budget, options: argparse.Namespace) -> None:
     """The run in numbers, beside the model: the model card quotes it."""
     steps = trainer.state.global_step
     losses = [entry["loss"] for entry in trainer.state.log_history if "loss" in entry]
     report = {
         "steps": steps,
-        "tokens_seen": steps * options.batch * context,
+        "tokens_seen": budget.tokens,
         "active_minutes": round(budget.active / 60, 2),
         "last_losses": losses[-5:],
         "curve": [(entry["step"], entry["loss"]) for entry in trainer.state.log_history if "loss" in entry],
         "options": {name: str(value) if isinstance(value, Path) else value for name, value in vars(options).items()},
     }
     (options.output / "report.json").write_text(json.dumps(report, indent=1))
-    log.info("done: %d steps, %.2f M tokens, %.1f minutes, last loss %s", steps, report["tokens_seen"] / 1e6, budget.active / 60, losses[-1:] or "-")
+    log.info("done: %d steps, %.2f M tokens, %.1f minutes, last loss %s", steps, budget.tokens / 1e6, budget.active / 60, losses[-1:] or "-")

@@ -38,9 +38,9 @@ def test_a_resumed_run_goes_on_counting(tmp_path: Path) -> None:
     arguments, state = SimpleNamespace(output_dir=str(tmp_path)), SimpleNamespace(global_step=7)
     (tmp_path / "checkpoint-7").mkdir()
     first = Budget(1, 1)
-    first.active = 42.0
+    first.active, first.tokens = 42.0, 1000
     first.on_save(arguments, state, TrainerControl())
-    assert json.loads((tmp_path / "checkpoint-7" / "budget.json").read_text()) == {"active_seconds": 42.0}
+    assert json.loads((tmp_path / "checkpoint-7" / "budget.json").read_text()) == {"active_seconds": 42.0, "tokens": 1000}
     second = Budget(1, 1)
     second.on_train_begin(arguments, state, TrainerControl())
-    assert second.active == 42.0
+    assert (second.active, second.tokens) == (42.0, 1000)
