@@ -66,7 +66,12 @@ test("frames of several runs may be mixed in any way", () => {
 test("a frame that was seen returns the very same state", () => {
   const log = makeLog(seeded(3));
   const done = inOrder(log);
-  for (const frame of log.frames) assert.equal(reduce(done, frame), done);
+  const { conversation, message, parent } = log.frames[0];
+  const late = [
+    { type: "queued", run: log.run, conversation, message, parent, position: 3 },
+    { type: "error", run: log.run, code: "decoding_failed", message: "It failed.", retryable: true },
+  ];
+  for (const frame of [...log.frames, ...late]) assert.equal(reduce(done, frame), done);
 });
 
 test("unknown events, and types that are names of object methods, change nothing", () => {
@@ -129,6 +134,14 @@ test("continue grows the same message, and an older run of it overwrites nothing
   assert.equal(state.messages.a.content, "be");
   state = play(state, frames.slice(1));
   assert.equal(state.messages.a.content, "because");
+  const old = [
+    { type: "start", run: "old", seq: 0, conversation: "c", message: "a", parent: "q", content: "", thinking: "" },
+    { type: "stream", run: "old", seq: 1, channel: "answer", content: "be" },
+  ];
+  state = play({ ...state, runs: { ...state.runs, old: { ...state.runs.new, id: "old", seq: -1 } } }, old);
+  assert.equal(state.runs.old.answer, "be");
+  assert.equal(state.messages.a.content, "because");
+  assert.equal(state.messages.a.run, "new");
 });
 
 test("a page with a running answer makes a run that can be resumed from its start", () => {

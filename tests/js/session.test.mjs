@@ -48,6 +48,32 @@ test("a lost connection comes back, sooner at first, and resumes every unfinishe
   assert.deepEqual(world.last.frames("resume").map(({ run, after }) => [run, after]), [["r1", 1], ["r3", -1]]);
 });
 
+test("pauses grow while nothing answers, and begin anew once something did", () => {
+  const { session, world, socket } = online();
+  socket.cut();
+  for (let attempt = 0; attempt < 5; attempt += 1) {
+    world.time.pass(session.connection.retryAt - world.time.now);
+    world.last.cut();
+  }
+  assert.ok(session.connection.retryAt - world.time.now > 5000);
+  world.time.pass(session.connection.retryAt - world.time.now);
+  world.last.accept();
+  world.last.give({ type: "pong" });
+  world.last.cut();
+  assert.ok(session.connection.retryAt - world.time.now <= BACKOFF_MS.first);
+});
+
+test("a connection that was let go has no say any more", () => {
+  const { session, world, socket } = online();
+  world.time.pass(PONG_TIMEOUT_MS + BACKOFF_MS.first);
+  world.last.accept();
+  const { onmessage, onclose } = socket;
+  onmessage?.({ data: JSON.stringify(started("ghost")) });
+  onclose?.({ code: 1006 });
+  assert.equal(session.connection.status, "online");
+  assert.deepEqual(session.state.runs, {});
+});
+
 test("a server that closes on purpose is not asked again at once", () => {
   const { world, socket } = online();
   socket.give({ type: "error", code: "not_paired", message: "Not paired.", retryable: false });
@@ -184,6 +210,19 @@ test("what another tab has sent meanwhile waits here no longer", () => {
   b.around.last.accept();
   assert.deepEqual(b.around.last.frames("message"), []);
   assert.deepEqual(b.state.pending, []);
+});
+
+test("what two tabs send at once shows in both", () => {
+  const storage = new FakeStorage();
+  const [a, b] = [1, 2].map((seed) => new Session(surroundings({ storage, random: seeded(seed) })));
+  a.start();
+  const key = a.say("hi");
+  b.start();
+  for (const tab of [a, b]) tab.around.last.accept();
+  a.around.last.give(queued("r", key));
+  b.say("elsewhere");
+  b.around.last.give(queued("r", key));
+  assert.deepEqual(path(b.state, "c").map((one) => one.content), ["hi", ""]);
 });
 
 test("storage that is full keeps nothing from being sent", () => {

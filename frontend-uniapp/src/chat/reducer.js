@@ -86,8 +86,8 @@ export function reduce(state, event) {
   return handler ? handler(state, event) : state;
 }
 
-/** @type {Map<string, (state: State, event: any) => State>} */
-const HANDLERS = new Map([
+/** @type {[string, (state: State, event: any) => State][]} */
+const BY_TYPE = [
   [SERVER.QUEUED, queued],
   [SERVER.START, start],
   [SERVER.STREAM, stream],
@@ -99,7 +99,10 @@ const HANDLERS = new Map([
   ["pending", pending],
   ["discard", discard],
   ["replay", replay],
-]);
+];
+
+/** A map, not an object: a type from the network may be the name of anything. */
+const HANDLERS = new Map(BY_TYPE);
 
 // --- frames of a run -------------------------------------------------------------------------------------------------------------
 
@@ -169,23 +172,21 @@ function error(state, frame) {
   return { ...without(state, frame.key), refused: [...state.refused, refused] };
 }
 
-/** The server did what needs no answer. A system prompt is shown where it was set; its real id comes with the next `load`. */
+/** The server did what needs no answer. A system prompt is shown where it was set; the next `load` puts the stored one in its place. */
 function notice(state, frame) {
   const item = state.pending.find((one) => one.key === frame.key);
   if (!item) return frame.key ? state : { ...state, problem: { code: frame.code, message: frame.message } };
   const content = textOf(item.frame).replace(/^\/system\s*/, "");
   const parent = leaf(state, item.conversation)?.id ?? null;
-  const message = newMessage({ id: VIRTUAL + item.key, role: "system", parent, conversation: item.conversation, content });
+  const message = newMessage({ id: `notice:${item.key}`, role: "system", parent, conversation: item.conversation, content });
   return withMessage(without(state, item.key), message);
 }
-
-const VIRTUAL = "notice:";
 
 // --- the client's own events ------------------------------------------------------------------------------------------------------
 
 /** Show a conversation as the server has it. What a live run has written since stays. */
 function load(state, { page }) {
-  let next = { ...state, conversation: page.id, messages: realMessages(state.messages, page.id), problem: null };
+  let next = { ...state, conversation: page.id, problem: null };
   for (const row of page.messages) {
     const live = next.runs[row.run];
     if (live && live.seq >= 0 && next.messages[row.id]) continue;
@@ -197,11 +198,6 @@ function load(state, { page }) {
     }
   }
   return next;
-}
-
-function realMessages(messages, conversation) {
-  const real = Object.values(messages).filter((one) => one.conversation !== conversation || !one.id.startsWith(VIRTUAL));
-  return Object.fromEntries(real.map((one) => [one.id, one]));
 }
 
 function pending(state, { item }) {
