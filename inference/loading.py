@@ -37,7 +37,6 @@ class Loaded:
     generation: Any
     device: str
     dtype: torch.dtype
-    attention: str
     weight_bytes: int
     cache_bytes: int
     """What the conversations' cache may take."""
@@ -63,10 +62,9 @@ def load(path: Path, *, name: str, device: str, dtype: str, offload: Path | None
     kind = choose_dtype(where, dtype, _file_dtype(config), file_bytes)
     weights = int(file_bytes * kind.itemsize / _file_dtype(config).itemsize) if "quantization_config" not in raw else file_bytes
     placement = _place(where, weights, name=name, offload=offload)
-    attention = "sdpa"
     progress(LoadProgress("loading the weights", 0.0))
     with weight_progress(progress):
-        model = _load_weights(path, name, config, kind, placement, attention)
+        model = _load_weights(path, name, config, kind, placement)
     model.eval()
     model.requires_grad_(False)
     generation = _generation_config(path, model)
@@ -77,7 +75,6 @@ def load(path: Path, *, name: str, device: str, dtype: str, offload: Path | None
         generation=generation,
         device=_describe(where),
         dtype=model.dtype,
-        attention=attention,
         weight_bytes=sum(parameter.nbytes for parameter in model.parameters()),
         cache_bytes=int(free_memory(where) * CACHE_SHARE),
         cell_bytes=max(1, kv_bytes_per_token(text_config(raw), model.dtype.itemsize)),
@@ -186,10 +183,10 @@ def _place(device: torch.device, weights: int, *, name: str, offload: Path | Non
     return {**placed, "offload_folder": str(offload)} if weights > room else placed
 
 
-def _load_weights(path: Path, name: str, config: Any, kind: torch.dtype, placement: dict[str, Any], attention: str) -> Any:
+def _load_weights(path: Path, name: str, config: Any, kind: torch.dtype, placement: dict[str, Any]) -> Any:
     try:
         loaded: Any = AutoModelForCausalLM.from_pretrained(
-            path, config=config, dtype=kind, attn_implementation=attention, output_loading_info=True, local_files_only=True, **placement
+            path, config=config, dtype=kind, output_loading_info=True, local_files_only=True, **placement
         )
     except (MemoryError, torch.OutOfMemoryError) as error:
         raise OutOfMemory(model=name, needed="more", available="too little") from error

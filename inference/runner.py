@@ -142,10 +142,11 @@ class _Call:
         known = inspect.signature(model.forward).parameters
         self._extra = {"logits_to_keep": 1} if "logits_to_keep" in known else {}
         self._positions = "position_ids" in known
+        self._cache = "past_key_values" if "past_key_values" in known else "cache_params"  # as the pure state-space models call it
 
     def __call__(self, ids: Tensor, positions: Tensor, mask: Tensor | None, cache: Any) -> Tensor:
         extra = {**self._extra, "position_ids": positions} if self._positions else self._extra
-        result = self._model(input_ids=ids, attention_mask=mask, past_key_values=cache, use_cache=True, **extra)
+        result = self._model(input_ids=ids, attention_mask=mask, use_cache=True, **{self._cache: cache}, **extra)
         logits: Tensor = result.logits[:, -1]
         return logits
 

@@ -148,6 +148,6 @@ def _draw(probabilities: Tensor, batch: _Batch, rows: list[int]) -> list[int]:
     numbers = [batch.runs[row].settings.random.random() for row in rows]
     target = torch.tensor(numbers, dtype=total.dtype, device=total.device).unsqueeze(1) * total
     positions = torch.searchsorted(cumulative, target, right=True)[:, 0].tolist()
-    finite = total[:, 0].isfinite().tolist()
+    finite = (total[:, 0] > 0).tolist()  # False for NaN too
     last = probabilities.shape[-1] - 1
     return [min(int(p), last) if ok else NOT_A_NUMBER for p, ok in zip(positions, finite, strict=True)]

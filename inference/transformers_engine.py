@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import os
 import secrets
 import threading
 import time
@@ -108,6 +109,7 @@ class TransformersEngine:
         """The engine's thread, from loading to the end."""
         try:
             report(LoadProgress("starting torch"))
+            os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # torch's idle threads would spin on the cores that the web server needs
             import torch
 
             with torch.inference_mode():

@@ -1,16 +1,27 @@
 from __future__ import annotations
 
+import os
 from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
-from tiny_models import CHATML, make_tokenizer, save_model
 
 from inference.transformers_engine import TransformersEngine
 from inference.vocabulary import Vocabulary
+from tests.inference.tiny_models import CHATML, make_tokenizer, save_model
+
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # before torch comes: spinning threads make a shared machine ten times slower
 
 StartEngine = Callable[..., Awaitable[TransformersEngine]]
+
+
+@pytest.fixture(scope="session", autouse=True)
+def one_thread() -> None:
+    """Models this small gain nothing from a second one."""
+    import torch
+
+    torch.set_num_threads(1)
 
 
 @pytest.fixture(scope="session")

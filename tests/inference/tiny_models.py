@@ -88,7 +88,7 @@ def make_model(kind: str = "qwen3", *, vocabulary: int = 402, seed: int = 0, **o
         **SHAPES.get(kind, {}),
         **overrides,
     }
-    model = AutoModelForCausalLM.from_config(AutoConfig.for_model(kind, **settings), attn_implementation="sdpa")
+    model = AutoModelForCausalLM.from_config(AutoConfig.for_model(kind, **settings))
     return model.float().eval()
 
 
