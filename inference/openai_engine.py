@@ -157,7 +157,7 @@ class OpenAIEngine:
                 break
             except Failure as failure:
                 pause = failure.after if failure.after is not None else self._backoff_s * 2**attempt * random.uniform(0.75, 1.25)
-                if answer.began or not failure.again or attempt == RETRIES or pause > LONGEST_WAIT_S:
+                if answer.began or not failure.again or attempt == RETRIES or pause > LONGEST_WAIT_S or not self._ready:
                     # `from None`: the openai package's exceptions hold the request with its headers, the key among them.
                     raise failure.error from None
             await asyncio.sleep(pause)
@@ -185,25 +185,22 @@ class OpenAIEngine:
 
     async def _open(self, body: dict[str, Any]) -> httpx2.Response:
         """Send the request; the response's body is still to be read."""
-        client = self._client()
+        create, headers = self._client().chat.completions.create, self._identity()
+        usage: dict[str, Any] = {"stream_options": {"include_usage": True}} if self._usage_option else {}
         try:
-            stream = await client.chat.completions.create(stream=True, extra_headers=self._identity(), **self._usage_wanted(), **body)
+            stream = await create(stream=True, extra_headers=headers, **usage, **body)
         except (openai.BadRequestError, openai.UnprocessableEntityError) as error:
-            if "stream_options" not in str(error.body) or not self._usage_option:
+            if not usage or "stream_options" not in str(error.body):
                 raise
             self._usage_option = False
-            stream = await client.chat.completions.create(stream=True, extra_headers=self._identity(), **body)
+            stream = await create(stream=True, extra_headers=headers, **body)
         response: httpx2.Response = stream.response
-        kind = response.headers.get("content-type", "").partition(";")[0]
-        if kind not in ("text/event-stream", ""):
+        if response.headers.get("content-type", "").partition(";")[0] in ("application/json", "text/html"):
             try:
                 await self._not_a_stream(response)
             finally:
                 await response.aclose()
         return response
-
-    def _usage_wanted(self) -> dict[str, Any]:
-        return {"stream_options": {"include_usage": True}} if self._usage_option else {}
 
     async def _not_a_stream(self, response: httpx2.Response) -> None:
         """A 200 with something else in it: an error in JSON (some gateways), or somebody's web page."""

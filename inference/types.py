@@ -93,7 +93,7 @@ class Prompt:
     template_hash: str
     """SHA-256 of the chat template, '' where there is none."""
     sampling: Sampling
-    """Resolved: every parameter that the engine understands is said, the seed too."""
+    """Resolved: every parameter that the engine understands is said, the seed too. A remote engine: what is sent; the rest is the server's own."""
     context: ContextUse
     payload: Any = None
     """The engine's own (token ids, …); nobody else looks inside."""

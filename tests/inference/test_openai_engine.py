@@ -159,6 +159,41 @@ async def test_a_server_that_refuses_stream_options_is_asked_without(server: Sta
     assert ["stream_options" in r.body for r in server.requests] == [True, False, False]
 
 
+async def test_several_requests_may_learn_that_at_once(server: StandIn, engine: OpenAIEngine) -> None:
+    refused = refusal(422, {"detail": "extra fields: stream_options"})
+    server.replies = [refused, refused, refused, Reply()]
+    assert [text for _, text, _ in await asyncio.gather(*(answer(engine) for _ in range(3)))] == ["Good morning"] * 3
+
+
+async def test_a_proxy_of_the_environment_is_for_the_internet_only(server: StandIn, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("HTTP_PROXY", "http_proxy", "ALL_PROXY", "all_proxy"):
+        monkeypatch.setenv(name, "http://127.0.0.1:9")
+    monkeypatch.delenv("NO_PROXY", raising=False)
+    monkeypatch.delenv("no_proxy", raising=False)
+    engine = make(server)
+    await engine.start(lambda progress: None)
+    assert (await answer(engine))[1] == "Good morning"
+    await engine.stop()
+    with pytest.raises(errors.BackendUnreachable):
+        await make("http://model.example/v1").start(lambda progress: None)
+
+
+@pytest.mark.parametrize(
+    ("url", "private"),
+    [
+        ("http://127.0.0.1:8000/v1", True),
+        ("http://[::1]:8000/v1", True),
+        ("http://192.168.1.5/v1", True),
+        ("http://localhost:11434/v1", True),
+        ("http://nas.local/v1", True),
+        ("https://api.deepseek.com", False),
+        ("https://8.8.8.8/v1", False),
+    ],
+)
+def test_what_counts_as_near(url: str, private: bool) -> None:
+    assert openai_engine._is_private(url) is private
+
+
 @pytest.mark.parametrize("field", ["reasoning_content", "reasoning"])
 async def test_thinking_in_a_field_of_its_own(server: StandIn, engine: OpenAIEngine, field: str) -> None:
     thought: list[Any] = [
@@ -525,6 +560,17 @@ async def test_start_tells_its_progress(server: StandIn) -> None:
     assert told[-1].fraction == 1.0
     assert server.url in told[0].step
     await engine.stop()
+
+
+async def test_stop_ends_what_is_running(server: StandIn, engine: OpenAIEngine) -> None:
+    server.replies = [Reply([FOREVER])]
+    task = asyncio.create_task(answer(engine))
+    await server.asked.wait()
+    await engine.stop()
+    async with asyncio.timeout(2):
+        with pytest.raises(errors.EngineError):
+            await task
+        await server.gone.wait()
 
 
 async def test_started_on_one_loop_and_streamed_on_another(server: StandIn) -> None:
