@@ -95,6 +95,7 @@ class ChatConsumer(AsyncWebsocketConsumer):  # type: ignore[misc]
         """Carry out what was asked, in its order."""
         while True:
             frame = await self.inbox.get()
+            await self.mailbox.room()
             try:
                 await self._do(frame)
             except Rejected as rejected:

@@ -19,6 +19,9 @@ from chat.runlog import RunLog
 MAX_DIRECT = 256
 """Errors, notices and pongs that wait to be sent; a client that asks for more and reads nothing loses the oldest."""
 
+MAX_UNREAD = 8
+"""Runs that are over while the socket has not taken their text. Each keeps it in memory, so nothing more is begun for a client that reads nothing."""
+
 
 class Watchable(Protocol):
     """A run as a mailbox sees it: live or stored."""
@@ -46,6 +49,7 @@ class Mailbox:
         self._direct: deque[Frame] = deque(maxlen=MAX_DIRECT)
         self._watches: dict[UUID, _Watch] = {}
         self._wake = asyncio.Event()
+        self._read = asyncio.Event()
 
     def post(self, frame: Frame) -> None:
         """Send a frame that belongs to no run's log."""
@@ -64,6 +68,12 @@ class Mailbox:
         self._watches[run.log.run] = _Watch(run, after)
         run.listen(self._wake.set)
         self._wake.set()
+
+    async def room(self) -> None:
+        """Wait until few enough of the runs that are over are unread."""
+        while sum(watch.run.log.end is not None for watch in self._watches.values()) >= MAX_UNREAD:
+            self._read.clear()
+            await self._read.wait()
 
     async def deliver(self) -> None:
         """Send for ever; to be run as a task that its owner cancels."""
@@ -92,6 +102,7 @@ class Mailbox:
         watch.run.unlisten(self._wake.set)
         if self._watches.get(watch.run.log.run) is watch:
             del self._watches[watch.run.log.run]
+        self._read.set()
 
     def close(self) -> None:
         """The socket is gone: stop listening."""
