@@ -194,10 +194,11 @@ class Client:
     async def submit(self, **frame: Any) -> RunView:
         """Send a frame that begins a run, and return the run once the server has acknowledged it."""
         key = frame.setdefault("key", uuid4().hex)
+        began = len(self.frames)
         await self.send(**frame)
-        await self.until(lambda: key in self.by_key or self.refusal(key) is not None, f"an answer to {frame}")
+        await self.until(lambda: key in self.by_key or self.refusal(key, began) is not None, f"an answer to {frame}")
         if key not in self.by_key:
-            raise Refused(self.refusal(key) or {})
+            raise Refused(self.refusal(key, began) or {})
         return self.by_key[key]
 
     async def say(self, message: str, **fields: Any) -> RunView:
@@ -247,8 +248,9 @@ class Client:
     def count(self, kind: str) -> int:
         return sum(frame["type"] == kind for frame in self.frames)
 
-    def refusal(self, key: str) -> Json | None:
-        return next((frame for frame in self.frames if frame["type"] == "error" and frame.get("key") == key), None)
+    def refusal(self, key: str, began: int) -> Json | None:
+        """The error that answers a frame that was sent when `began` frames were there."""
+        return next((frame for frame in self.frames[began:] if frame["type"] == "error" and frame.get("key") == key), None)
 
     async def error(self, code: str) -> Json:
         """Until an error with this code has come; returns the newest."""
