@@ -19,7 +19,7 @@ def main():
 
     # An output that cannot show a character shows "?", rather than ending the program.
     for stream in (sys.stdout, sys.stderr):
-        if stream is not None:
+        if hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="replace")
 
     from llmsite import bootstrap, entry

@@ -138,7 +138,12 @@ def _install(venv: Path, files: list[Path], root: Path) -> None:
             _require_venv_module()
             installer.make_venv(venv)
         (venv / UNFINISHED).touch()
-        installer.install(files)
+        try:
+            installer.install(files)
+        except Stopped:
+            if not installer.half_copied:
+                (venv / UNFINISHED).unlink()  # nothing was begun, so what is there can be added to
+            raise
         stamp = {"python": _version_of(venv)} | {file.name: _hash(file) for file in files}
         (venv / STAMP).write_text(json.dumps(stamp, indent=1), encoding="utf-8")
         (venv / UNFINISHED).unlink()

@@ -12,6 +12,7 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Iterator, Sequence
+from functools import cached_property
 from pathlib import Path
 
 from llmsite.requirements import requirement_lines
@@ -32,6 +33,7 @@ NO_NETWORK = re.compile(
     re.IGNORECASE,
 )
 DOWNLOADING = re.compile(r"^\s*Downloading (\S+) \(([\d.]+ [MG]B)\)")  # smaller ones are there before they are read
+COPYING = "Installing collected packages"
 PROGRESS = re.compile(r"^Progress (\d+) of (\d+)$")
 RAW_PROGRESS = (24, 1)  # the pip that can say its progress in numbers
 
@@ -42,6 +44,8 @@ class Installer:
     def __init__(self, python: Path, log: Path) -> None:
         self.python, self.log = python, log
         self.line = ProgressLine(sys.stderr, "")
+        self.half_copied = False
+        """True when pip failed after it had begun to write: it downloads everything first."""
         self.log.parent.mkdir(parents=True, exist_ok=True)
 
     def make_venv(self, venv: Path) -> None:
@@ -76,9 +80,10 @@ class Installer:
 
     def _pip(self, arguments: list[str]) -> tuple[list[str], int]:
         """Run pip. It asks no questions: nobody would see them."""
-        options = ["--no-input", "--disable-pip-version-check", "--progress-bar", self._progress_bar()]
+        options = ["--no-input", "--disable-pip-version-check", "--progress-bar", self._progress_bar]
         return self._run([str(self.python), "-m", "pip", "install", *options, *arguments])
 
+    @cached_property
     def _progress_bar(self) -> str:
         """What the environment's own pip understands."""
         said = subprocess.run([str(self.python), "-m", "pip", "--version"], capture_output=True, text=True, check=False).stdout
@@ -100,7 +105,9 @@ class Installer:
                         if not self._show(line):
                             log.write(f"{line}\n")
                             tail.append(line)
-                return list(tail), process.wait()
+                code = process.wait()
+                self.half_copied = code != 0 and any(line.startswith(COPYING) for line in tail)
+                return list(tail), code
             except BaseException:
                 process.terminate()
                 process.wait()
@@ -113,7 +120,7 @@ class Installer:
             return True
         if match := DOWNLOADING.match(line):
             self.line.show(say("install.downloading", file=match[1].rpartition("/")[2].partition("-")[0], size=match[2]), None)
-        elif line.startswith("Installing collected packages"):
+        elif line.startswith(COPYING):
             self.line.show(say("install.unpacking"), None)
         return False
 
@@ -148,7 +155,7 @@ def _index_answers(index: str) -> bool:
         return True  # a folder
     try:
         with urllib.request.urlopen(f"{index.rstrip('/')}/torch/", timeout=PROBE_S) as answer:
-            return answer.status == 200
+            return bool(answer.status == 200)
     except (OSError, urllib.error.URLError, ValueError):
         return False
 

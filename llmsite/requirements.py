@@ -24,4 +24,4 @@ def _concerns_us(marker: str) -> bool:
     if not marker:
         return True
     match = MARKER.match(marker)
-    return bool(match) and (sys.platform == match[2]) == (match[1] == "==")
+    return match is not None and (sys.platform == match[2]) == (match[1] == "==")

@@ -12,7 +12,8 @@ class Timings:
     """Steps in order, each from the end of the one before. The first begins with the process itself, so Python's own start counts."""
 
     def __init__(self) -> None:
-        self._began = self._last = psutil.Process().create_time()
+        self._began: float = psutil.Process().create_time()
+        self._last: float = self._began
         self.steps: list[tuple[str, float]] = []
 
     def mark(self, step: str) -> None:

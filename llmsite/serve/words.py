@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from functools import cache
 from typing import Any, Literal
 
@@ -168,7 +169,7 @@ def language() -> Language:
     for variable in ("LC_ALL", "LC_MESSAGES", "LANG"):  # in the order that POSIX gives them
         if said := os.environ.get(variable):
             return "zh" if said.lower().startswith("zh") else "en"
-    return "zh" if os.name == "nt" and _windows_speaks_chinese() else "en"
+    return "zh" if _windows_speaks_chinese() else "en"
 
 
 def say(key: str, *, default: str | None = None, **values: Any) -> str:
@@ -181,6 +182,8 @@ def say(key: str, *, default: str | None = None, **values: Any) -> str:
 
 def _windows_speaks_chinese() -> bool:
     """Windows sets no LANG; the primary language of its user interface is the low ten bits, and 4 is Chinese."""
+    if sys.platform != "win32":
+        return False
     import ctypes
 
-    return ctypes.windll.kernel32.GetUserDefaultUILanguage() & 0x3FF == 4  # type: ignore[attr-defined]
+    return bool(ctypes.windll.kernel32.GetUserDefaultUILanguage() & 0x3FF == 4)
