@@ -104,4 +104,4 @@ class Chat:
     def finished(self) -> None:
         expect(self.page.locator(".message.live")).to_have_count(0)
         expect(self.page.locator(".message.waiting")).to_have_count(0)
-        expect(self.button("Send")).to_be_visible()
+        expect(self.send_button.locator("use")).to_have_attribute("href", "#icon-send")

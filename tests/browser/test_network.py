@@ -43,6 +43,21 @@ def test_a_connection_that_died_without_a_word_is_found_out(server: Server, open
         assert chat.text() == words(150)
 
 
+def test_a_stop_without_a_connection_is_carried_out_later(server: Server, open_page: OpenPage) -> None:
+    with Proxy(server.port) as proxy:
+        chat = open_page(proxy.port)
+        chat.say("!say 3000")
+        chat.streaming()
+        proxy.cut()
+        expect(chat.page.locator("#offline")).to_be_visible()
+        chat.stop()
+        expect(chat.page.locator("#hint")).to_contain_text("as soon as the computer hears of it")
+        proxy.heal()
+        expect(chat.last).to_contain_text("Stopped.")
+        chat.finished()
+        assert chat.stored()[-1] == ("assistant", chat.text())
+
+
 def test_what_is_said_offline_goes_out_once_and_in_order(server: Server, open_page: OpenPage) -> None:
     with Proxy(server.port) as proxy:
         chat = open_page(proxy.port)

@@ -21,6 +21,7 @@ export class Composer {
     this.hint = byId("hint");
     this.touch = matchMedia("(pointer: coarse)").matches;
     this.running = false;
+    this.stopping = false;
     /** The message that is being edited, and the draft that waits meanwhile. */
     this.editing = "";
     this.draft = "";
@@ -42,9 +43,10 @@ export class Composer {
     this.#set(read(place));
   }
 
-  /** Send is Stop while an answer is written: same place, same size. @param {boolean} running */
-  setRunning(running) {
+  /** Send is Stop while an answer is written: same place, same size. @param {boolean} running @param {boolean} stopping */
+  setRunning(running, stopping) {
     this.running = running;
+    this.stopping = running && stopping;
     const label = running ? words.stop : words.send;
     this.button.title = label;
     this.button.setAttribute("aria-label", label);
@@ -137,8 +139,14 @@ export class Composer {
     field.style.height = "auto";
     field.style.height = `${field.scrollHeight}px`;
     this.button.setAttribute("aria-disabled", String(!this.running && !field.value.trim()));
-    const usual = this.touch ? words.hintTouch : words.hintKeys;
-    this.hint.textContent = this.running ? words.hintStop : field.value.startsWith("/") ? words.hintSystem : usual;
+    this.hint.textContent = this.#hint();
+  }
+
+  #hint() {
+    if (this.stopping) return words.hintStopping;
+    if (this.running) return words.hintStop;
+    if (this.field.value.startsWith("/")) return words.hintSystem;
+    return this.touch ? words.hintTouch : words.hintKeys;
   }
 }
 

@@ -54,7 +54,7 @@ function render() {
   byId("welcome").hidden = facts.length > 0;
   thread.show(facts);
   composer.turnTo(conversation);
-  composer.setRunning(Boolean(run));
+  composer.setRunning(Boolean(run), session.stops.has(run?.id));
   const title = data.conversations.find((one) => one.id === conversation)?.title || firstWords(facts);
   byId("title").textContent = title || words.untitled;
   document.title = title ? `${title} · llmsite` : "llmsite";
@@ -120,6 +120,7 @@ let offlineTimer = 0;
 
 function showConnection() {
   const online = session.connection.status === "online";
+  document.body.classList.toggle("away", !online);
   if (online) {
     clearTimeout(offlineTimer);
     offlineTimer = 0;
@@ -165,7 +166,9 @@ function send(text) {
 
 function stop() {
   const run = activeRun(session.state);
-  if (run) session.stop(run.id);
+  if (!run) return;
+  session.stop(run.id);
+  render();
 }
 
 function takeBack(key) {
