@@ -68,6 +68,8 @@ RULES = """
   too (from its stored text, so perhaps in fewer and larger frames). `resume` after each reconnect, for each run that has not ended.
 - **An `end` with a `seq` that was already passed** says that the server lost the last moments in a crash. What it has now is the truth:
   `resume` with `after: -1`.
+- **A client may choose a conversation's id.** A `message` to an id that is not in use begins that conversation, so that what is said offline
+  knows where it belongs before the server has heard of it.
 - **`start` carries the text so far** (`content`, `thinking`): empty for a new answer, everything before the cut for a continued one. The
   pieces of `stream` go behind it.
 - **Exactly one `end` per run.** An `error` with a `run` comes before that run's `end`.
@@ -76,6 +78,8 @@ RULES = """
   again later only when `retryable`.
 - **Unknown fields** in frames from the server are to be ignored: there may be more of them. The server refuses unknown fields, with an
   `error` that names the field.
+- **Who is not paired** gets an `error` with the code `not_paired`, and the connection is closed with 4401. Connecting again at once does not
+  help.
 - **`ping`** is answered with `pong` at once. Phones lose connections without noticing: a client that heard nothing for a while should ask.
 """
 
