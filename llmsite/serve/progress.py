@@ -22,6 +22,8 @@ class ProgressLine:
         self.stream, self.label = stream, label
         self.tty = stream.isatty()
         self.step = ""
+        self.taken: dict[str, float] = {}
+        """Seconds of the steps that are over."""
         self._fraction: float | None = None
         self._step_began = 0.0
         self._drawn = 0
@@ -30,6 +32,7 @@ class ProgressLine:
         now = time.monotonic()
         self._fraction = fraction
         if step != self.step:
+            self._over(now)
             self.step, self._step_began = step, now
             if not self.tty:
                 print(f"{self.label}: {step}" if self.label else f"  {step}", file=self.stream, flush=True)
@@ -37,9 +40,14 @@ class ProgressLine:
             self._draw(self._text(step, fraction, now - self._step_began))
 
     def clear(self) -> None:
+        self._over(time.monotonic())
         if self.tty and self._drawn:
             self._draw("")
             self._drawn = 0
+
+    def _over(self, now: float) -> None:
+        if self.step:
+            self.taken[self.step] = now - self._step_began
 
     @contextlib.contextmanager
     def ticking(self, every_s: float = 0.5) -> Iterator[None]:

@@ -62,7 +62,7 @@ def _serve(config: Config, clock: Timings, screen: Screen, *, timings: bool) -> 
 
     runtime = asgi.runtime
     clock.mark("application")
-    _load(runtime, config)
+    steps = _load(runtime, config)
     clock.mark("model")
     server = Server(settings(asgi.application), on_stop=lambda: _say_stopping(desk))
     place = Place(tuple(s.getsockname()[0] for s in sockets), sockets[0].getsockname()[1], runtime.instance)
@@ -73,7 +73,7 @@ def _serve(config: Config, clock: Timings, screen: Screen, *, timings: bool) -> 
 
     def opened() -> None:
         if timings:
-            print(f"\n{clock.table({'model': runtime.timings})}", file=sys.stderr, flush=True)
+            print(f"\n{clock.table({'model': steps})}", file=sys.stderr, flush=True)
 
     desk = Desk(place, screen, None if config.open else _pairing(), greet, opened)
     _when_started(server, desk)
@@ -89,8 +89,8 @@ def _migrate() -> None:
         print(say("database_updated", count=count), file=sys.stderr, flush=True)
 
 
-def _load(runtime: Runtime, config: Config) -> None:
-    """Wait for the model and show how far it is. Raises what stopped it."""
+def _load(runtime: Runtime, config: Config) -> dict[str, float]:
+    """Wait for the model and show how far it is. Returns the seconds of each step; raises what stopped it."""
     began = time.monotonic()
     line = ProgressLine(sys.stderr, say("loading", model=config.model))
     runtime.begin()
@@ -103,6 +103,7 @@ def _load(runtime: Runtime, config: Config) -> None:
     if runtime.state == "failed":
         raise runtime.error or RuntimeError("the model could not be loaded, and nobody said why")
     print(say("loaded", model=config.model, seconds=f"{time.monotonic() - began:.1f}"), file=sys.stderr, flush=True)
+    return line.taken
 
 
 def _when_started(server: Server, desk: Desk) -> None:

@@ -64,7 +64,9 @@ class Screen:
 
 def model_line(info: EngineInfo) -> str:
     """Name, device, number format, context window."""
-    parts = [info.name if info.model in ("", info.name) else f"{info.name} ({info.model})", info.device, info.dtype]
+    # A model that was named by its folder is known by that name already.
+    name = info.name if info.name.endswith(info.model) else f"{info.name} ({info.model})"
+    parts = [name, info.device, info.dtype]
     if info.context_window:
         parts.append(say("context", tokens=f"{info.context_window:,}"))
     return " · ".join(part for part in parts if part)

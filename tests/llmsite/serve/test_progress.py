@@ -28,6 +28,7 @@ def test_a_file_gets_a_line_for_each_step() -> None:
         line.show(step, fraction)
     line.clear()
     assert out.getvalue() == "Loading tiny: read\nLoading tiny: place\n"
+    assert list(line.taken) == ["read", "place"]
 
 
 def test_a_terminal_gets_one_line_that_is_redrawn(monkeypatch: pytest.MonkeyPatch) -> None:
