@@ -168,8 +168,9 @@ class DecodeLoop:
             self._fail(runs, DecodingFailed())
             self._start_over()
             return
-        for run, token in zip(runs, tokens, strict=True):
+        for run in runs:  # all of them before any leaves: rows are moved by these lengths
             run.computed += 1
+        for run, token in zip(runs, tokens, strict=True):
             self._accept(run, token)
 
     def _accept(self, run: Run, token: int) -> None:

@@ -190,10 +190,11 @@ class TransformersEngine:
         from inference.decode_loop import Answer
 
         await self.check()
-        assert self._loop is not None
+        decode_loop = self._loop
+        assert decode_loop is not None
         queue: asyncio.Queue[Event] = asyncio.Queue()
         answer = Answer(asyncio.get_running_loop(), queue, self._text_stream(prompt), called)
-        self._loop.submit(self._run(prompt, answer))
+        decode_loop.submit(self._run(prompt, answer))
         try:
             while True:
                 event = await queue.get()
@@ -204,7 +205,7 @@ class TransformersEngine:
                     return
         finally:
             answer.gone = True
-            self._loop.wake()
+            decode_loop.wake()
 
     def _run(self, prompt: Prompt, owner: object) -> Run:
         rendered: Rendered = prompt.payload
