@@ -1,7 +1,8 @@
 """The configuration: one frozen dataclass, and the only reader of the environment and of llmsite.toml.
 
-Strongest first: the command line (`serve` writes its options into the environment, so that every way of starting sees them),
-the environment (LLMSITE_*), llmsite.toml beside manage.py or in the data folder, the built-in values.
+Strongest first: the command line, the environment (LLMSITE_*), llmsite.toml in the data folder or beside manage.py, the built-in values.
+The command line is part of the environment here: manage.py writes the options of `serve` into it (llmsite.serve.options) before Django imports
+its settings, which read this once. What the installer needs before that (LLMSITE_DATA for its log, LLMSITE_TORCH_INDEX) it reads by itself.
 """
 
 from __future__ import annotations

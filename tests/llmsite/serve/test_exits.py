@@ -73,3 +73,9 @@ def test_a_bug_is_not_explained_away(error: Exception) -> None:
 def test_every_code_is_in_the_table() -> None:
     assert set(MEANINGS) == set(Exit)
     assert all(f"{code:3d}  " in table() for code in Exit)
+
+
+def test_the_documentation_has_the_same_table() -> None:
+    documentation = (Path(__file__).resolve().parents[3] / "docs" / "serve.md").read_text(encoding="utf-8")
+    rows = [line for line in documentation.splitlines() if line.startswith("| ") and line[2].isdigit()]
+    assert rows == [f"| {int(code)} | {meaning} |" for code, meaning in MEANINGS.items()]
