@@ -42,6 +42,8 @@ def _data(request: HttpRequest, client: Client) -> dict[str, Any]:
         "conversation": selectors.conversation_page(owner, conversation) if conversation else None,
         "conversations": selectors.conversation_list(owner),
         "model": _model(request),
+        # Hotspots give many computers the same address: what a browser keeps for one owner must not reach another.
+        "owner": str(owner),
         "lang": "zh-hans" if _chinese() else "en",
         "max_chars": MAX_MESSAGE_CHARS,
     }

@@ -24,7 +24,7 @@ def shot(browser: Browser, http: str, **options: object) -> bytes:
     chat.open()
     for text in SAID[str(options["locale"])]:
         chat.ask(text)
-    chat.page.locator("#field").blur()
+    chat.page.evaluate("document.activeElement.blur()")
     image = chat.page.screenshot()
     context.close()
     return image

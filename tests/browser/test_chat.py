@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 import pytest
-from playwright.sync_api import expect
+from playwright.sync_api import Route, expect
 
 from tests.browser.chat import words
 from tests.browser.conftest import OpenPage
@@ -229,3 +229,31 @@ def test_copy_works_without_a_secure_context(server: Server, open_page: OpenPage
     chat.field.fill("")
     chat.field.press("Control+v")
     expect(chat.field).to_have_value("echo: copy me")
+
+
+def test_a_model_that_loads_says_how_far_it_is(server: Server, open_page: OpenPage) -> None:
+    """The server answers while the model still loads; here only what it says of the model is changed."""
+    chat = open_page(server.port)
+    health = [{"status": "loading", "progress": 0.4}, {"status": "loading", "progress": 0.8}, {"status": "ready", "model": "fake"}]
+
+    def loading(route: Route) -> None:
+        response = route.fetch()
+        route.fulfill(response=response, body=response.text().replace('"state": "ready"', '"state": "loading"'))
+
+    chat.page.route(f"{chat.http}/", loading)
+    chat.page.route("**/healthz", lambda route: route.fulfill(json=health.pop(0)))
+    seen: list[str] = []
+    chat.page.expose_function("seen", lambda text: seen.append(text))
+    chat.page.add_init_script(
+        "addEventListener('DOMContentLoaded', () => new MutationObserver(() => seen(model.textContent)).observe(model, {childList: true}))"
+    )
+    chat.open()
+    expect(chat.page.locator("#model")).to_have_text("fake · on this computer, nothing leaves it")
+    assert [int(percent) for text in seen for percent in re.findall(r"(\d+) %", text)] == [40, 80]
+
+
+def test_after_a_click_on_send_the_field_has_the_focus(server: Server, open_page: OpenPage) -> None:
+    chat = open_page(server.port)
+    chat.say("hello")
+    expect(chat.field).to_be_focused()
+    chat.finished()

@@ -198,6 +198,15 @@ test("a killed app finds what it had said, and its new session sends it", () => 
   assert.deepEqual(socket.frames("message").map((frame) => frame.key), [key]);
 });
 
+test("what was said to one computer does not go to another at the same address", () => {
+  const storage = new FakeStorage();
+  const here = new Session(Object.assign(surroundings({ storage }), { outbox: "owner-1" }));
+  here.start();
+  here.say("for the first only");
+  const there = online(Object.assign(surroundings({ storage }), { outbox: "owner-2" }));
+  assert.deepEqual(there.session.state.pending, []);
+});
+
 test("what another tab has sent meanwhile waits here no longer", () => {
   const storage = new FakeStorage();
   const [a, b] = [1, 2].map((seed) => new Session(surroundings({ storage, random: seeded(seed) })));

@@ -7,13 +7,12 @@
 import { byId, setIcon } from "./dom.js";
 import { words } from "./words.js";
 
-const DRAFTS = "llmsite.draft.";
-
 export class Composer {
-  /** @param {{send(text: string): void, stop(): void, edit(id: string, text: string): void}} does @param {number} most Characters. */
-  constructor(does, most) {
+  /** @param {{send(text: string): void, stop(): void, edit(id: string, text: string): void}} does @param {{max_chars: number, owner: string}} data */
+  constructor(does, data) {
     this.does = does;
-    this.most = most;
+    this.most = data.max_chars;
+    this.drafts = `llmsite.${data.owner}.draft.`;
     this.form = byId("composer");
     this.field = byId("field");
     this.button = byId("send");
@@ -35,7 +34,7 @@ export class Composer {
 
   /** Turn to the draft of a conversation. @param {string|null} conversation */
   turnTo(conversation) {
-    const place = DRAFTS + (conversation ?? "new");
+    const place = this.drafts + (conversation ?? "new");
     if (place === this.place) return;
     this.place = place;
     this.editing = "";
@@ -118,6 +117,7 @@ export class Composer {
     this.#keep();
     if (editing) this.does.edit(editing, text);
     else this.does.send(text);
+    if (!this.touch) this.field.focus(); // on a phone the keyboard would come up over the answer
   }
 
   #set(text) {

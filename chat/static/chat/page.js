@@ -25,6 +25,7 @@ const session = new Session({
   lang: data.lang,
   socket: (url) => new WebSocket(url),
   storage: { getItem: (name) => localStorage.getItem(name), setItem: (name, text) => localStorage.setItem(name, text) },
+  outbox: `llmsite.${data.owner}.outbox`,
   timers: { set: (call, ms) => setTimeout(call, ms), clear: (timer) => clearTimeout(timer) },
   clock: () => Date.now(),
   random: Math.random,
@@ -39,7 +40,7 @@ const thread = new Thread(byId("thread"), {
   edit: (message) => composer.edit(message),
   takeBack: (key) => takeBack(key),
 });
-const composer = new Composer({ send, stop, edit: (id, text) => session.edit(id, text) }, data.max_chars);
+const composer = new Composer({ send, stop, edit: (id, text) => session.edit(id, text) }, data);
 
 // --- what is shown ----------------------------------------------------------------------------------------------------------------
 

@@ -38,6 +38,7 @@ export const RETRY_MS = { first: 2_000, most: 30_000 };
  * @property {string} lang
  * @property {(url: string) => SocketLike} socket
  * @property {import("./outbox.js").TextStorage} storage
+ * @property {string} [outbox] Its name in the storage: what was said to one owner's computer must not go to another's at the same address.
  * @property {{set(call: () => void, ms: number): any, clear(timer: any): void}} timers
  * @property {() => number} clock Milliseconds.
  * @property {() => number} random From 0 up to 1.
@@ -61,7 +62,7 @@ export class Session {
   /** @param {Surroundings} surroundings */
   constructor(surroundings) {
     this.around = surroundings;
-    this.outbox = new Outbox(surroundings.storage);
+    this.outbox = new Outbox(surroundings.storage, surroundings.outbox);
     this.state = initialState();
     /** @type {Connection} */
     this.connection = { status: "offline", retryAt: null };
