@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from ipaddress import ip_address
 from typing import Any
+from urllib.parse import urlsplit
 from uuid import UUID
 
 from django.conf import settings
@@ -50,16 +52,24 @@ def _data(request: HttpRequest, client: Client) -> dict[str, Any]:
 
 
 def _model(request: HttpRequest) -> dict[str, Any]:
+    config = settings.CONFIG
+    chosen = config.models.get(config.model)
     runtime = request.scope.get("state", {}).get("runtime")  # type: ignore[attr-defined]
-    if runtime is None:
-        return {"state": "loading", "name": settings.CONFIG.model}
-    ready = runtime.state == "ready"
-    return {"state": runtime.state, "name": runtime.engine.info.name if ready else settings.CONFIG.model, "remote": ready and _remote(runtime)}
+    ready = runtime is not None and runtime.state == "ready"
+    return {
+        "state": runtime.state if runtime is not None else "loading",
+        "name": runtime.engine.info.name if ready else config.model,
+        "remote": chosen is not None and _is_elsewhere(chosen.base_url),
+    }
 
 
-def _remote(runtime: Any) -> bool:
-    """Whether messages leave this computer: an engine that asks another server."""
-    return str(runtime.engine.info.kind) == "openai"
+def _is_elsewhere(base_url: str) -> bool:
+    """Whether what people write leaves this computer: the model answers at an address that is not its own."""
+    host = urlsplit(base_url).hostname or "localhost"
+    try:
+        return not ip_address(host).is_loopback
+    except ValueError:
+        return host != "localhost" and not host.endswith(".localhost")
 
 
 def _chinese() -> bool:

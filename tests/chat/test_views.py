@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -15,6 +16,7 @@ from chat import services
 from chat.identity import COOKIE, Client, caller_of, identify
 from chat.models import Conversation
 from chat.pairing import new_code, redeem
+from llmsite.config import ModelConfig
 from tests.chat.test_services import finish
 
 AWAY = "192.168.1.7:8000"
@@ -99,6 +101,22 @@ async def test_the_language_of_the_browser(transactional_db: None, accepted: str
     response = await get(language=accepted)
     assert f'<html lang="{language}">' in response.text
     assert embedded(response)["lang"] == socket
+
+
+@pytest.mark.parametrize(
+    ("base_url", "elsewhere"),
+    [
+        ("", False),
+        ("http://localhost:11434/v1", False),
+        ("http://127.0.0.1:8001/v1", False),
+        ("http://[::1]/v1", False),
+        ("http://192.168.1.9/v1", True),
+    ],
+)
+async def test_whether_messages_leave_the_computer_is_said(transactional_db: None, settings: Any, base_url: str, elsewhere: bool) -> None:
+    model = ModelConfig(name="m", engine="openai", base_url=base_url)
+    settings.CONFIG = replace(settings.CONFIG, model="m", models={"m": model})
+    assert (await get_json())["model"] == {"state": "loading", "name": "m", "remote": elsewhere}
 
 
 async def test_nothing_inline_and_nothing_from_elsewhere(conversation: Conversation) -> None:
