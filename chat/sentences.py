@@ -44,8 +44,9 @@ CHINESE: Mapping[str, str] = {
     # Engines
     "engine_error": "模型无法回答。",
     "model_not_found": "{path} 里没有模型。应为含有 config.json 的文件夹，或 `python manage.py models list` 列出的名字。",
+    "model_unknown": "这台电脑上没有模型 {path}。现有：{known}。下载其他模型：`python manage.py models download 名称`。",
     "model_broken": "{path} 里的模型无法加载：{reason}",
-    "out_of_memory": "内存不够装下 {model}：约需 {needed}，可用 {available}。",
+    "out_of_memory": "内存不够装下 {model}：约需 {needed}，可用 {available}。详情请运行 `python manage.py models check {model}`。",
     "loading": "模型还在加载。",
     "empty": "消息是空的。",
     "context_overflow": "这条消息对模型来说太长：共 {used} 个 token，最多 {limit} 个。",

@@ -41,6 +41,16 @@ async def lifespan(scope: Scope, receive: Receive, send: Send) -> None:
             return
 
 
+async def _refuse(scope: Scope, send: Send, sentence: str) -> None:
+    """503 to everybody: the data folder is locked, or the database cannot be used."""
+    if scope["type"] == "websocket":
+        await send({"type": "websocket.close", "code": 1013})
+        return
+    headers = [(b"content-type", b"text/plain; charset=utf-8"), (b"retry-after", b"10")]
+    await send({"type": "http.response.start", "status": 503, "headers": headers})
+    await send({"type": "http.response.body", "body": sentence.encode()})
+
+
 _sockets = websocket_urls(runtime.runs, open_to_all=settings.CONFIG.open)
 _router = ProtocolTypeRouter(
     {
@@ -54,7 +64,11 @@ _router = ProtocolTypeRouter(
 async def application(scope: Scope, receive: Receive, send: Send) -> None:
     """Nobody is served before the database is up to date and the last crash is cleared up."""
     if scope["type"] != "lifespan":
-        await runtime.stored()
+        try:
+            await runtime.stored()
+        except Exception as error:
+            await _refuse(scope, send, f"The server could not start: {error}\n")
+            return
     scope.setdefault("state", {})["runtime"] = runtime
     await _router(scope, receive, send)
 

@@ -89,12 +89,12 @@ class Runtime:
         except BaseException as error:
             self.error = error
             self.state = "failed"
+            if not self._stored.done():
+                self._stored.set_exception(error)
             if not isinstance(error, EngineError):
                 log.exception("the server could not start")
                 error = EngineDead(reason=str(error))
             self._loaded.set_exception(error)
-            if not self._stored.done():
-                self._stored.set_exception(error)
         finally:
             connection.close()
 
@@ -119,7 +119,7 @@ class Runtime:
 
     def _at_exit(self) -> None:
         """Daphne and runserver end without a word to the application: what still runs is made final here, as after a crash."""
-        if self._stopped or not self._stored.done():
+        if self._stopped or not self._stored.done() or self._stored.exception() is not None:
             return
         try:
             self.runs.save_now()

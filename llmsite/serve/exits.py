@@ -13,7 +13,8 @@ from enum import IntEnum
 from pathlib import Path
 from typing import Any
 
-from llmsite.serve.words import say
+from chat.sentences import sentence
+from llmsite.serve.words import language, say
 
 ROOM_FOR_A_LOG = 1 << 18
 
@@ -99,9 +100,9 @@ def _explain_system(error: OSError) -> Stopped | None:
 
 
 def _explain_engine(error: Any) -> Stopped:
-    """EngineErrors carry their sentence; the table may have it in the person's language."""
+    """EngineErrors carry their English sentence; phones and the terminal share its translation."""
     code = Exit.MEMORY if error.code == "out_of_memory" else Exit.MODEL
-    return Stopped(code, say(f"engine.{error.code}", default=str(error), **error.params))
+    return Stopped(code, sentence(error.code, language(), str(error), **error.params))
 
 
 def _explain_database(error: BaseException) -> Stopped:

@@ -57,21 +57,6 @@ SENTENCES: dict[str, tuple[str, str]] = {
     ),
     "somewhere": ("a file", "某个文件"),
     "bug": ("Something went wrong that should not: {error}. The log says more: {log}", "发生了意外错误：{error}。详情见日志：{log}"),
-    "engine.model_not_found": (
-        "There is no model at {path}. Expected a folder with config.json, or a name from `python manage.py models list`.",
-        "{path} 没有模型。应为含有 config.json 的文件夹，或 `python manage.py models list` 中的名称。",
-    ),
-    "engine.model_broken": ("The model in {path} cannot be loaded: {reason}", "无法加载 {path} 中的模型：{reason}"),
-    "engine.out_of_memory": (
-        "There is too little memory for {model}: it needs about {needed}, and {available} is free. "
-        "`python manage.py models check {model}` says more.",
-        "内存不足以加载 {model}：约需 {needed}，可用 {available}。详情请运行 `python manage.py models check {model}`。",
-    ),
-    "engine.backend_unreachable": ("The model server at {url} cannot be reached.", "无法连接模型服务 {url}。"),
-    "engine.backend_key_missing": (
-        "The key for {url} is missing: set the environment variable {key_env} and start again.",
-        "缺少 {url} 的密钥：请设置环境变量 {key_env} 后重新启动。",
-    ),
     # --- while it starts -------------------------------------------------------------------------------------------------------
     "database_made": ("Made a new database.", "已创建新数据库。"),
     "database_updated": ("Brought the database up to date ({count} changes).", "数据库已更新（{count} 项变更）。"),
