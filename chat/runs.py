@@ -12,9 +12,13 @@ import logging
 import threading
 from collections.abc import Awaitable, Callable
 from contextlib import aclosing
+from functools import partial
 from time import monotonic
 from typing import Any, Literal
 from uuid import UUID
+
+from django.db import DatabaseError
+from django.utils import timezone
 
 from chat import selectors, services
 from chat.database import in_database
@@ -25,7 +29,7 @@ from chat.queueing import FairQueue
 from chat.runlog import Piece, RunLog
 from chat.sentences import sentence
 from inference.engine import Engine
-from inference.errors import EmptyPrompt, EngineError
+from inference.errors import EmptyPrompt, EngineError, UnsupportedParameter
 from inference.types import ChatMessage, Delta, Finish, GenerationRequest, Prompt, Sampling
 
 log = logging.getLogger(__name__)
@@ -49,8 +53,10 @@ class Rejected(Exception):
 class LiveRun:
     """A run while it lives: its log, and who wants to hear of it."""
 
-    def __init__(self, new: services.NewRun, *, client: Client, key: str | None, language: str) -> None:
+    def __init__(self, new: services.NewRun, *, client: Client, key: str | None, language: str, input: selectors.ModelInput | None = None) -> None:
         self.new = new
+        self.input = input
+        """What the model will get, where it is known already: not when another answer of the conversation is still being written."""
         self.client = client
         self.key = key
         self.language = language
@@ -61,6 +67,8 @@ class LiveRun:
         """How many pieces are in the durable log."""
         self.tokens = 0
         self.audit: dict[str, Any] = {}
+        self.unsaved_start: dict[str, Any] = {}
+        """The part of the audit that is written while the run lives: the next flush takes it, or the end."""
         self.submitted = monotonic()
         self.decoding: asyncio.Task[FinishReason] | None = None
         self.closing = False
@@ -186,14 +194,14 @@ class RunManager:
             if isinstance(frame, SendMessage) and (prompt := is_system(frame.message)) is not None:
                 return await self._set_system(frame, prompt, client)
             await self._check(frame)
-            new = await self._store(frame, client)
+            new, found = await self._store(frame, client)
         except services.AlreadyDone as done:
             return await self._again(done, client, language, frame.key)
         except services.Refused as refused:
             raise Rejected(_error(refused.code, language, key=frame.key, **refused.params)) from refused
         except EngineError as error:
             raise Rejected(_engine_error(error, language, key=frame.key)) from error
-        run = LiveRun(new, client=client, key=frame.key, language=language)
+        run = LiveRun(new, client=client, key=frame.key, language=language, input=found)
         run.set_place(len(self.queue), None)
         self._supervise(run)
         return run
@@ -238,7 +246,7 @@ class RunManager:
                 base_thinking=run.new.base_thinking,
                 base_answer=run.new.base_answer,
                 finish_reason="interrupted",
-                **run.audit | {"completion_tokens": run.tokens},
+                **run.unsaved_start | run.audit | {"completion_tokens": run.tokens},
             )
 
     # --- storing ---
@@ -251,26 +259,31 @@ class RunManager:
         if self.engine is None:
             return
         asked = sampling_of(frame.options and frame.options.model_copy(update={"preset": None}))
+        for name in asked.said():
+            if name not in self.engine.info.parameters:
+                raise UnsupportedParameter(name=name)
         window = self.engine.info.context_window
         # A token is at least one byte: what has few bytes need not be counted.
-        if asked.said() or (window is not None and len((content or "").encode()) > window // 2):
-            await self.engine.prepare(GenerationRequest("check", (ChatMessage("user", content or "?"),), asked))
+        if content is not None and window is not None and len(content.encode()) > window // 2:
+            await self.engine.prepare(GenerationRequest("check", (ChatMessage("user", content),), asked))
 
-    async def _store(self, frame: Submission, client: Client) -> services.NewRun:
+    async def _store(self, frame: Submission, client: Client) -> tuple[services.NewRun, selectors.ModelInput | None]:
         common: dict[str, Any] = {
             "device": client.device,
             "key": frame.key,
             "options": frame.options.model_dump(exclude_none=True) if frame.options else {},
         }
+        write: Callable[[], services.NewRun]
         match frame:
             case SendMessage():
-                return await in_database(services.send, content=frame.message, conversation=frame.conversation, parent=frame.parent, **common)
+                write = partial(services.send, content=frame.message, conversation=frame.conversation, parent=frame.parent, **common)
             case Edit():
-                return await in_database(services.edit, message=frame.message, content=frame.content, **common)
+                write = partial(services.edit, message=frame.message, content=frame.content, **common)
             case Regenerate():
-                return await in_database(services.regenerate, message=frame.message, **common)
+                write = partial(services.regenerate, message=frame.message, **common)
             case Continue():
-                return await in_database(services.continue_answer, message=frame.message, **common)
+                write = partial(services.continue_answer, message=frame.message, **common)
+        return await in_database(_write_and_read, write, self._system_prompt)
 
     async def _set_system(self, frame: SendMessage, prompt: str, client: Client) -> UUID:
         return await in_database(services.set_system_prompt, device=client.device, content=prompt, conversation=frame.conversation, key=frame.key)
@@ -288,6 +301,8 @@ class RunManager:
     def _supervise(self, run: LiveRun) -> None:
         self.live[run.new.run] = run
         before, self._newest[run.new.conversation] = self._newest.get(run.new.conversation), run
+        if before is not None:
+            run.input = None
         run.decoding = asyncio.create_task(self._decode(run, before), name=f"decode {run.new.run}")
         task = asyncio.create_task(self._live(run), name=f"run {run.new.run}")
         self._tasks.add(task)
@@ -337,45 +352,27 @@ class RunManager:
         run.audit["prompt_tokens"] = prompt.context.used
         run.audit["queue_s"] = round(monotonic() - run.submitted, 4)
         run.begin(engine.info.name, Context(used=prompt.context.used, limit=prompt.context.limit, dropped=prompt.context.dropped))
-        # The audit is written while the model already reads: the first token does not wait for the disk.
-        saving = asyncio.create_task(self._save_start(run, engine, prompt))
-        try:
-            async with aclosing(engine.stream(prompt)) as events:
-                async for event in events:
-                    if isinstance(event, Finish):
-                        run.tokens = event.usage.completion_tokens
-                        run.audit |= _figures(event)
-                        return event.reason
-                    if "first_token_s" not in run.audit:
-                        run.audit["first_token_s"] = round(monotonic() - run.submitted - run.audit["queue_s"], 4)
-                    run.add(event)
-        finally:
-            await asyncio.shield(saving)
+        run.unsaved_start = _start_audit(engine, prompt)
+        async with aclosing(engine.stream(prompt)) as events:
+            async for event in events:
+                if isinstance(event, Finish):
+                    run.tokens = event.usage.completion_tokens
+                    run.audit |= _figures(event)
+                    return event.reason
+                if "first_token_s" not in run.audit:
+                    run.audit["first_token_s"] = round(monotonic() - run.submitted - run.audit["queue_s"], 4)
+                run.add(event)
         raise RuntimeError("the engine's stream ended without a Finish")
 
     async def _prompt(self, run: LiveRun, engine: Engine) -> Prompt:
-        found = await in_database(selectors.model_input, run.new.run, self._system_prompt)
+        found, run.input = run.input, None
+        if found is None:
+            found = await in_database(selectors.model_input, run.new.run, self._system_prompt)
         understood = {name: value for name, value in found.layered.said().items() if name in engine.info.parameters}
         if "stop" in understood:
             understood["stop"] = tuple(understood["stop"])
         sampling = found.asked.over(Sampling(**understood))
         return await engine.prepare(GenerationRequest(str(run.new.run), found.messages, sampling, found.prefill))
-
-    async def _save_start(self, run: LiveRun, engine: Engine, prompt: Prompt) -> None:
-        try:
-            await in_database(
-                services.run_started,
-                run=run.new.run,
-                model=engine.info.name,
-                prompt=prompt.text,
-                template_hash=prompt.template_hash,
-                sampling=prompt.sampling.said(),
-                seed=prompt.sampling.seed,
-                context_limit=prompt.context.limit,
-                dropped_messages=prompt.context.dropped,
-            )
-        except Exception:
-            log.exception("the start of run %s could not be stored", run.new.run)
 
     async def _end(self, run: LiveRun, reason: FinishReason) -> None:
         """Make the text final, then say so: whoever has seen `end` can rely on what is stored."""
@@ -415,7 +412,7 @@ class RunManager:
                     base_thinking=run.new.base_thinking,
                     base_answer=run.new.base_answer,
                     finish_reason=reason,
-                    **run.audit,
+                    **run.unsaved_start | run.audit,
                 )
                 return
             except Exception as error:
@@ -434,10 +431,11 @@ class RunManager:
     async def _flush(self) -> None:
         due = [(run, len(run.log.pieces), run.unflushed()) for run in self.live.values() if not run.closing]
         events = [event for _, _, its in due for event in its]
-        if not events:
+        starts = {run.new.run: run.unsaved_start for run, _, _ in due if run.unsaved_start}
+        if not events and not starts:
             return
         try:
-            await in_database(services.append_events, events)
+            await in_database(services.flush, starts, events)
         except Exception:
             if not threading.main_thread().is_alive():
                 return  # the process ends and its executors are closed already: what there is, `save_now` stores
@@ -446,6 +444,30 @@ class RunManager:
             return
         for run, count, _ in due:
             run.flushed = count
+            if run.new.run in starts:
+                run.unsaved_start = {}
+
+
+def _write_and_read(write: Callable[[], services.NewRun], system_prompt: str) -> tuple[services.NewRun, selectors.ModelInput | None]:
+    """Both in one turn at the database: of many messages that come at once the model reads the first while the next are stored."""
+    new = write()
+    try:
+        return new, selectors.model_input(new.run, system_prompt)
+    except DatabaseError:
+        return new, None  # it is stored; that is read again when its turn comes
+
+
+def _start_audit(engine: Engine, prompt: Prompt) -> dict[str, Any]:
+    return {
+        "started_at": timezone.now(),
+        "model": engine.info.name,
+        "prompt": prompt.text,
+        "template_hash": prompt.template_hash,
+        "sampling": prompt.sampling.said(),
+        "seed": prompt.sampling.seed,
+        "context_limit": prompt.context.limit,
+        "dropped_messages": prompt.context.dropped,
+    }
 
 
 def _stored(client: Client, run: UUID) -> RunLog | None:

@@ -128,11 +128,19 @@ def continue_answer(*, device: Device, message: UUID, key: str | None = None, op
 
 def run_started(*, run: UUID, **audit: Any) -> None:
     """The prompt is made and decoding begins."""
-    Run.objects.filter(id=run, status=Run.Status.QUEUED).update(status=Run.Status.RUNNING, started_at=timezone.now(), **audit)
+    Run.objects.filter(id=run, status=Run.Status.QUEUED).update(**{"status": Run.Status.RUNNING, "started_at": timezone.now()} | audit)
+
+
+def flush(starts: Mapping[UUID, Mapping[str, Any]], events: Iterable[Event]) -> None:
+    """What has come since the last flush, of all running answers, in one transaction."""
+    with transaction.atomic():
+        for run, audit in starts.items():
+            run_started(run=run, **audit)
+        append_events(events)
 
 
 def append_events(events: Iterable[Event]) -> None:
-    """Flush the logs of all running answers, in one transaction."""
+    """Add to the logs of all running answers, in one transaction."""
     rows = [
         RunEvent(
             run_id=event.run,
@@ -158,7 +166,11 @@ def finish_run(*, run: UUID, pieces: list[Piece], base_thinking: str, base_answe
         message.save(update_fields=["thinking", "content"])
         now = timezone.now()
         Run.objects.filter(id=run).update(
-            status=Run.Status.DONE, finish_reason=finish_reason, frames=pack(pieces), ended_at=now, started_at=row.started_at or now, **audit
+            status=Run.Status.DONE,
+            finish_reason=finish_reason,
+            frames=pack(pieces),
+            ended_at=now,
+            **{"started_at": row.started_at or now} | audit,
         )
         RunEvent.objects.filter(run=run).delete()
         Conversation.objects.filter(id=message.conversation_id).update(updated_at=now)

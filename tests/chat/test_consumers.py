@@ -58,9 +58,10 @@ async def test_a_message_is_answered(connect: Connect) -> None:
     socket = await connect()
     await send(socket, message="hello there", key="k")
     frames = await until(socket, "end")
-    assert [frame["type"] for frame in frames[:2]] == ["queued", "start"]
-    assert frames[0]["key"] == frames[1]["key"] == "k"
-    assert frames[1]["seq"] == 0
+    start = next(frame for frame in frames if frame["type"] == "start")
+    assert frames[0]["key"] == start["key"] == "k"
+    assert frames.index(start) <= 1, "nothing but its place in the queue comes before the start"
+    assert start["seq"] == 0
     assert "".join(frame["content"] for frame in frames if frame["type"] == "stream") == "echo: hello there"
 
 
@@ -126,7 +127,7 @@ async def test_regenerate_edit_and_continue(connect: Connect) -> None:
     cut = (await until(socket, "end"))[0]
     await send(socket, type="continue", message=cut["message"])
     more = await until(socket, "end")
-    assert more[1]["content"] == "w0 w1 "
+    assert next(frame["content"] for frame in more if frame["type"] == "start") == "w0 w1 "
     await send(socket, type="regenerate", message=cut["message"])
     again = (await until(socket, "end"))[0]
     assert (again["parent"], again["message"] != cut["message"]) == (cut["parent"], True)
