@@ -279,7 +279,7 @@ def _with_lines(report: FitReport, *, streams: int, gpu_bytes: int, ram_bytes: i
     free = f"{size(gpu_bytes)} free on the GPU, " if gpu_bytes else ""
     chats = "one conversation" if streams == 1 else f"each of {streams} conversations"
     pace, lasting = _pace(report.tokens_per_second), _duration(300 / report.tokens_per_second)
-    millions = f"{report.parameters / 1e6:,.0f} million weights"
+    millions = f"{max(report.parameters / 1e6, 0.1):,.{0 if report.parameters >= 1e7 else 1}f} million weights"
     lines = (
         f"{report.model_type}, about {millions}: {size(report.weight_bytes)} when loaded ({free}{size(ram_bytes)} of memory free).",
         f"The cache of {chats} takes {size(report.kv_bytes)} at {report.context:,} tokens ({report.kv_bytes_per_token / 1024:.1f} kB a token).",
@@ -297,7 +297,8 @@ def _pace(speed: float) -> str:
 
 def _duration(seconds: float) -> str:
     if seconds < 100:
-        return f"{max(1, round(seconds))} seconds"
+        whole = max(1, round(seconds))
+        return "1 second" if whole == 1 else f"{whole} seconds"
     return f"{seconds / 60:.0f} minutes" if seconds < 6000 else f"{seconds / 3600:.1f} hours"
 
 
