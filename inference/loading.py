@@ -17,6 +17,7 @@ from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer, Genera
 
 from inference.errors import BrokenModel, OutOfMemory
 from inference.fit import GPU_SHARE, RAM_SHARE, kv_bytes_per_token, read_config, size, text_config, weight_files
+from inference.packed_linear import pack_linears
 from inference.types import LoadProgress, ProgressCallback, Sampling
 
 log = logging.getLogger(__name__)
@@ -26,8 +27,9 @@ BUILT_IN = Sampling(max_tokens=1024, temperature=0.7, top_p=0.9, top_k=50, min_p
 """Where neither the model nor the configuration says anything. Sampling and a light penalty, since greedy decoding falls into loops."""
 CACHE_SHARE = 0.5
 """Of the memory that is free once the weights lie there, the conversations' cache may take this much."""
-BF16_PAYS_FROM = 200_000_000
-"""Weights from which on bfloat16 beats float32 on a CPU that multiplies it: below, converting costs more than it saves (docs/engine-notes.md)."""
+BF16_PAYS_FROM = 5_000_000
+"""Weights from which on bfloat16 beats float32 on a CPU with instructions for it (docs/engine-notes.md: 1.3 to 2 times at 8.7 million); a model for
+tests stays exact."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +70,10 @@ def load(path: Path, *, name: str, device: str, dtype: str, offload: Path | None
     model.eval()
     model.requires_grad_(False)
     generation = _generation_config(path, model)
+    weight_bytes = sum(parameter.nbytes for parameter in model.parameters())
+    if where.type == "cpu" and not placement:
+        progress(LoadProgress("arranging the weights"))
+        pack_linears(model)
     text = config.get_text_config(decoder=True)
     return Loaded(
         model=model,
@@ -75,7 +81,7 @@ def load(path: Path, *, name: str, device: str, dtype: str, offload: Path | None
         generation=generation,
         device=_describe(where),
         dtype=model.dtype,
-        weight_bytes=sum(parameter.nbytes for parameter in model.parameters()),
+        weight_bytes=weight_bytes,
         cache_bytes=int(free_memory(where) * CACHE_SHARE),
         cell_bytes=max(1, kv_bytes_per_token(text_config(raw), model.dtype.itemsize)),
         context=getattr(text, "max_position_embeddings", None),

@@ -14,8 +14,8 @@ from torch import Tensor
 
 from inference.scheduler import Run
 
-CANDIDATES = 1024
-"""Sorting a vocabulary of 150,000 costs more than the model of a small step, so top-p alone looks at this many first, and at all only when needed."""
+CANDIDATES = 128
+"""Sorting a vocabulary of 150,000 costs more than the model of a small step, so top-p alone looks at so many first, and at more when needed."""
 NOT_A_NUMBER = -1
 """In place of a token where the model's numbers are not finite."""
 
@@ -113,8 +113,9 @@ def _ranked(logits: Tensor, batch: _Batch, rows: list[int]) -> list[int]:
     top_k = batch.top_k[rows]
     count = min(vocabulary, max(int(k) if k > 0 else CANDIDATES for k in top_k[:, 0].tolist()))
     kept, order, cut_short = _candidates(logits, batch, rows, count)
-    if cut_short and count < vocabulary:
-        kept, order, _ = _candidates(logits, batch, rows, vocabulary)
+    while cut_short and count < vocabulary:
+        count = min(vocabulary, count * 16)
+        kept, order, cut_short = _candidates(logits, batch, rows, count)
     positions = _draw(kept, batch, rows)
     index = torch.tensor(positions, device=order.device).clamp_(0).unsqueeze(1)
     return [t if p >= 0 else NOT_A_NUMBER for t, p in zip(order.gather(1, index)[:, 0].tolist(), positions, strict=True)]
