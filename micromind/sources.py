@@ -38,34 +38,34 @@ THIRD_PARTY = (
     Source("wiki_en/wiki_en.jsonl", "CC BY-SA 3.0", pretrain=0.7),
     Source("factbook_en/passages.jsonl", "CC0", pretrain=0.1),
     # Chinese chat
-    Source("kdconv/kdconv_chat.jsonl", "Apache-2.0", pretrain=2, sft=0.35),
-    Source("crosswoz/crosswoz_chat.jsonl", "Apache-2.0", pretrain=1, sft=0.05),
-    Source("oasst_zh/oasst_sft_zh.jsonl", "Apache-2.0", pretrain=2, sft=1),
-    Source("ruozhiba_zh/ruozhiba_qa.jsonl", "Apache-2.0", pretrain=3, sft=1),
-    Source("zhwiki_sample_zh/define_qa.jsonl", "CC BY-SA 3.0", pretrain=2, sft=1),
-    Source("xiehouyu_zh/chat.jsonl", "MIT", pretrain=0.1, sft=0.02),
+    Source("kdconv/kdconv_chat.jsonl", "Apache-2.0", pretrain=2, sft=0.1),
+    Source("crosswoz/crosswoz_chat.jsonl", "Apache-2.0", pretrain=1, sft=0.02),
+    Source("oasst_zh/oasst_sft_zh.jsonl", "Apache-2.0", pretrain=2, sft=0.3),
+    Source("ruozhiba_zh/ruozhiba_qa.jsonl", "Apache-2.0", pretrain=3, sft=0.3),
+    Source("zhwiki_sample_zh/define_qa.jsonl", "CC BY-SA 3.0", pretrain=2, sft=0.5),
+    Source("xiehouyu_zh/chat.jsonl", "MIT", pretrain=0.1),
     # English chat
-    Source("synthetic_persona_chat_en/spc_chat.jsonl", "CC BY 4.0", pretrain=1.5, sft=0.2),
-    Source("dolly_openqa_en/dolly_openqa.jsonl", "CC BY-SA 3.0", pretrain=1.2, sft=0.3),
-    Source("rasbt_instruct_en/instruct.jsonl", "Apache-2.0", pretrain=2, sft=1),
-    Source("sgd_en/sgd_chat.jsonl", "CC BY-SA 4.0", pretrain=0.2, sft=0.01),
+    Source("synthetic_persona_chat_en/spc_chat.jsonl", "CC BY 4.0", pretrain=1.5, sft=0.06),
+    Source("dolly_openqa_en/dolly_openqa.jsonl", "CC BY-SA 3.0", pretrain=1.2, sft=0.1),
+    Source("rasbt_instruct_en/instruct.jsonl", "Apache-2.0", pretrain=2, sft=0.4),
+    Source("sgd_en/sgd_chat.jsonl", "CC BY-SA 4.0", pretrain=0.2),
     Source("gsm8k/gsm8k_train_reason.jsonl", "MIT", pretrain=0.25),
     Source("factbook_en/qa.jsonl", "CC0", pretrain=0.2),
     # Both
-    Source("tatoeba_en_zh/pairs.jsonl", "CC BY 2.0 FR", pretrain=0.8, sft=0.08),
-    Source("chatterbot/chatterbot.jsonl", "BSD-3-Clause", pretrain=3, sft=1),
-    Source("llamafactory_demo/identity.jsonl", "Apache-2.0", pretrain=4, sft=4),
+    Source("tatoeba_en_zh/pairs.jsonl", "CC BY 2.0 FR", pretrain=0.8, sft=0.04),
+    Source("chatterbot/chatterbot.jsonl", "BSD-3-Clause", pretrain=3, sft=0.3),
+    Source("llamafactory_demo/identity.jsonl", "Apache-2.0", pretrain=4, sft=2),
 )
 
 # In this package's own texts/ folder; the licence is the project's.
 OWN = (
     Source("product_zh.jsonl", "own", pretrain=8, sft=16),
     Source("product_en.jsonl", "own", pretrain=8, sft=16),
-    Source("smalltalk.jsonl", "own", pretrain=6, sft=14),
-    Source("refusals.jsonl", "own", pretrain=4, sft=8),
-    Source("knowledge.jsonl", "own", pretrain=5, sft=8),
+    Source("smalltalk.jsonl", "own", pretrain=6, sft=15),
+    Source("refusals.jsonl", "own", pretrain=4, sft=16),
+    Source("knowledge.jsonl", "own", pretrain=5, sft=16),
 )
 
 # Examples made by `micromind.synthetic`: how many, for each stage.
 SYNTHETIC_PRETRAIN = 4_000
-SYNTHETIC_SFT = 6_000
+SYNTHETIC_SFT = 4_000
