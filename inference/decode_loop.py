@@ -125,7 +125,7 @@ class DecodeLoop:
         for chunk in self._scheduler.chunks(self._budget()):
             if not chunk.run.owner.gone:
                 self._read(chunk)
-        self._send()
+                self._send()  # its first token does not wait for the next prompt
         self._drop_gone()
         if self._scheduler.decoding:
             self._decode()
