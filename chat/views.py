@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from ipaddress import ip_address
+from pathlib import PurePath
 from typing import Any
 from urllib.parse import urlsplit
 from uuid import UUID
@@ -55,10 +56,10 @@ def _model(request: HttpRequest) -> dict[str, Any]:
     config = settings.CONFIG
     chosen = config.models.get(config.model)
     runtime = request.scope.get("state", {}).get("runtime")  # type: ignore[attr-defined]
-    ready = runtime is not None and runtime.state == "ready"
     return {
         "state": runtime.state if runtime is not None else "loading",
-        "name": runtime.engine.info.name if ready else config.model,
+        # A model may be named by its folder, and where that is concerns no phone.
+        "name": PurePath(config.model).name,
         "remote": chosen is not None and _is_elsewhere(chosen.base_url),
     }
 

@@ -119,6 +119,13 @@ async def test_whether_messages_leave_the_computer_is_said(transactional_db: Non
     assert (await get_json())["model"] == {"state": "loading", "name": "m", "remote": elsewhere}
 
 
+async def test_a_model_in_a_folder_is_called_by_its_last_name(transactional_db: None, settings: Any) -> None:
+    settings.CONFIG = replace(settings.CONFIG, model="/home/somebody/models/Qwen2.5-0.5B/")
+    response = await get()
+    assert embedded(response)["model"]["name"] == "Qwen2.5-0.5B"
+    assert "somebody" not in response.text
+
+
 async def test_nothing_inline_and_nothing_from_elsewhere(conversation: Conversation) -> None:
     response = await get(f"/?c={conversation.id}")
     policy = response.headers["Content-Security-Policy"]

@@ -242,7 +242,7 @@ async function watchLoading() {
     const health = await fetch("/healthz")
       .then((response) => response.json())
       .catch(() => null);
-    if (health) data.model = { ...data.model, state: health.status, progress: health.progress, name: health.model ?? data.model.name };
+    if (health) data.model = { ...data.model, state: health.status, progress: health.progress };
     showModel();
   }
 }
