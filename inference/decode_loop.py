@@ -123,7 +123,7 @@ class DecodeLoop:
     def _step(self) -> None:
         self.steps += 1
         for chunk in self._scheduler.chunks(self._budget()):
-            if not chunk.run.owner.gone:
+            if not chunk.run.owner.gone and self.dead is None:
                 self._read(chunk)
                 self._send()  # its first token does not wait for the next prompt
         self._drop_gone()

@@ -74,6 +74,7 @@ class TransformersEngine:
         self._builder: PromptBuilder
         self._vocabulary: Vocabulary
         self._loop: DecodeLoop | None = None
+        self._stopping = False
         self._thread: threading.Thread | None = None
 
     @property
@@ -97,6 +98,8 @@ class TransformersEngine:
     async def start(self, progress: ProgressCallback) -> None:
         loop = asyncio.get_running_loop()
         done: Future[None] = Future()
+        done.set_running_or_notify_cancel()  # so that a caller who stops waiting cannot cancel it under the thread
+        self._stopping = False
 
         def report(step: LoadProgress) -> None:
             loop.call_soon_threadsafe(progress, step)
@@ -114,6 +117,8 @@ class TransformersEngine:
 
             with torch.inference_mode():
                 decode_loop = self._load(report)
+                if self._stopping:
+                    raise NotReady
                 report(LoadProgress("ready", 1.0))
                 self._loop = decode_loop
                 done.set_result(None)
@@ -141,7 +146,9 @@ class TransformersEngine:
         self._builder = PromptBuilder(self._vocabulary, window=window)
         report(LoadProgress("warming up"))
         runner = choose_runner(loaded.model, max_rows=self._max_streams, max_cells=cells)
-        self._info = self._describe(loaded, window)
+        info = self._describe(loaded, window)
+        if not self._stopping:
+            self._info = info
         scheduler = Scheduler(max_rows=self._max_streams, max_cells=cells)
         return DecodeLoop(runner, Sampler(), scheduler, eos_ids=self._vocabulary.eos_ids)
 
@@ -227,6 +234,7 @@ class TransformersEngine:
             raise EngineDead(reason="its thread has ended.")
 
     async def stop(self) -> None:
+        self._stopping = True
         decode_loop, thread = self._loop, self._thread
         self._loop = self._info = None
         if decode_loop is not None:

@@ -299,6 +299,30 @@ async def test_a_folder_that_is_not_there_or_broken(tiny_folder: Path, tmp_path:
     await engine.stop()
 
 
+async def test_stopping_while_it_loads(tiny_folder: Path) -> None:
+    engine = TransformersEngine(tiny_folder, name="x", threads=1)
+    begun = asyncio.Event()
+    starting = asyncio.create_task(engine.start(lambda step: begun.set()))
+    await begun.wait()
+    thread = engine._thread
+    await engine.stop()
+    with pytest.raises(NotReady):
+        await starting
+    assert thread is not None
+    await asyncio.to_thread(thread.join, 10)
+    assert not thread.is_alive()
+
+
+async def test_it_can_be_started_again(tiny_folder: Path) -> None:
+    engine = TransformersEngine(tiny_folder, name="x", threads=1)
+    texts = []
+    for _ in range(2):
+        await engine.start(lambda step: None)
+        texts.append(text_of((await ask(engine, "hello"))[1]))
+        await engine.stop()
+    assert texts[0] == texts[1]
+
+
 async def test_one_engine_serves_several_event_loops(start_engine: StartEngine) -> None:
     engine = await start_engine()
     _, expected, _ = await ask(engine, "hello")
