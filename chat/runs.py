@@ -213,7 +213,7 @@ class RunManager:
             return live
         row = await in_database(_stored, client, run)
         if row is None:
-            raise Rejected(_error("no_run", language))
+            raise Rejected(_error("no_run", language).model_copy(update={"run": run}))
         # It may have begun between the look at the living and the look at the stored.
         return self.live.get(run) or StoredRun(row)
 

@@ -34,7 +34,9 @@ class BrokenModel(EngineError):
 
 class OutOfMemory(EngineError):
     code = "out_of_memory"
-    sentence = "There is too little memory for {model}: it needs about {needed}, and {available} is free. `python manage.py models check {model}` says more."
+    sentence = (
+        "There is too little memory for {model}: it needs about {needed}, and {available} is free. `python manage.py models check {model}` says more."
+    )
 
 
 class NotReady(EngineError):

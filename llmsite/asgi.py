@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import os
+import warnings
 from collections.abc import Awaitable, Callable
 from typing import Any
 
@@ -21,6 +22,9 @@ from django.core.asgi import get_asgi_application
 from chat.routing import websocket_urls
 from llmsite.hosts import OriginCheck
 from llmsite.runtime import Runtime
+
+# Static files are read in a thread, piece by piece; that is what the warning is about, and all right for files of a few kilobytes.
+warnings.filterwarnings("ignore", message="StreamingHttpResponse must consume synchronous iterators")
 
 Scope = dict[str, Any]
 Receive = Callable[[], Awaitable[dict[str, Any]]]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from inference.engine import Engine
 from inference.types import Sampling
 from llmsite.config import EMBEDDED_MODEL, Config, ModelConfig
@@ -9,7 +11,7 @@ from llmsite.config import EMBEDDED_MODEL, Config, ModelConfig
 
 def build_engine(config: Config) -> Engine:
     """The engine of the chosen model, not started. Raises EngineError when there is no such model."""
-    model = config.models.get(config.model) or ModelConfig(name=config.model, path=config.model)
+    model = config.models.get(config.model) or ModelConfig(name=_short_name(config.model), path=config.model)
     defaults = Sampling(**{name: tuple(value) if name == "stop" else value for name, value in model.sampling.items()})
     max_streams = model.max_streams or config.max_streams
     if model.engine == "fake" or (config.model == "fake" and "fake" not in config.models):
@@ -17,6 +19,12 @@ def build_engine(config: Config) -> Engine:
     if model.engine == "openai":
         return _openai(model, defaults, model.max_streams or max(16, max_streams))
     return _transformers(config, model, defaults, max_streams)
+
+
+def _short_name(model: str) -> str:
+    """What clients are told: of a folder its last part, because where it lies is the owner's business."""
+    folder = Path(model).expanduser()
+    return folder.resolve().name if folder.is_dir() else model
 
 
 def _fake(model: ModelConfig, max_streams: int) -> Engine:

@@ -301,7 +301,7 @@ async def test_a_strangers_run_is_not_there(runs: RunManager, client: Client, st
     for _ in range(2):  # while it runs, and when it is stored
         with pytest.raises(Rejected) as rejected:
             await runs.watch(run.new.run, stranger, "en")
-        assert rejected.value.error.code == "no_run"
+        assert (rejected.value.error.code, rejected.value.error.run) == ("no_run", run.new.run)
         assert not runs.stop_now(run.new.run, stranger)
         assert (run.stop_reason is None) or run.log.end
         runs.stop_now(run.new.run, client)
