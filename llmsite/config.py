@@ -41,6 +41,8 @@ class ModelConfig:
     max_streams: int | None = None
     device: str = "auto"
     dtype: str = "auto"
+    offload: bool = False
+    """transformers: load it even where it fits neither on the GPU nor in memory; the rest is read from disk for each token."""
     timeout_s: float = 120.0
     parameters: tuple[str, ...] = ()
     """openai: what the backend understands beyond the standard parameters: top_k, min_p, repetition_penalty, thinking."""

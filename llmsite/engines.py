@@ -61,5 +61,6 @@ def _transformers(config: Config, model: ModelConfig, defaults: Sampling, max_st
         device=model.device,
         dtype=model.dtype,
         max_context=model.context_window,
+        offload=config.data / "offload" / model.name.replace("/", "--") if model.offload else None,
         defaults=defaults,
     )

@@ -1,0 +1,75 @@
+from __future__ import annotations
+
+import stat
+from pathlib import Path
+
+import pytest
+
+from llmsite.config import Config, ConfigError, load_config
+from llmsite.secret import secret_key
+
+
+def load(tmp_path: Path, toml: str = "", **env: str) -> Config:
+    (tmp_path / "llmsite.toml").write_text(toml, encoding="utf-8")
+    return load_config(env, root=tmp_path)
+
+
+def test_without_a_word_the_embedded_model_is_served_to_paired_phones(tmp_path: Path) -> None:
+    config = load(tmp_path)
+    assert (config.host, config.port, config.open, config.model) == ("0.0.0.0", 8000, False, "micromind")  # noqa: S104
+    assert config.data == tmp_path / "data"
+    assert config.embedded_model == tmp_path / "models" / "micromind"
+
+
+def test_the_environment_wins_over_the_file(tmp_path: Path) -> None:
+    toml = '[server]\nport = 9000\nopen = true\n[model]\ndefault = "qwen"\n'
+    assert (load(tmp_path, toml).port, load(tmp_path, toml).open, load(tmp_path, toml).model) == (9000, True, "qwen")
+    config = load(tmp_path, toml, LLMSITE_PORT="9001", LLMSITE_OPEN="0", LLMSITE_MODEL="x", LLMSITE_DATA=str(tmp_path / "elsewhere"))
+    assert (config.port, config.open, config.model, config.data) == (9001, False, "x", tmp_path / "elsewhere")
+
+
+def test_named_models(tmp_path: Path) -> None:
+    toml = """
+[models.qwen]
+path = "Qwen/Qwen2.5-0.5B-Instruct"
+sampling = { temperature = 0.3 }
+[models.deepseek]
+engine = "openai"
+base_url = "https://api.example/v1"
+model = "deepseek-chat"
+api_key_env = "KEY"
+parameters = ["thinking"]
+"""
+    models = load(tmp_path, toml).models
+    assert (models["qwen"].engine, models["qwen"].sampling) == ("transformers", {"temperature": 0.3})
+    assert (models["deepseek"].api_key_env, models["deepseek"].parameters) == ("KEY", ("thinking",))
+
+
+@pytest.mark.parametrize(
+    ("toml", "env", "said"),
+    [
+        ("port = 1", {}, "llmsite.toml: unknown setting 'port'. Expected one of: database, model, models, server."),
+        ("[server]\nprot = 1", {}, r"\[server\]: unknown setting 'prot'"),
+        ("[server]\nport = 70000", {}, "the port must be a whole number from 1 to 65535, got 70000"),
+        ("", {"LLMSITE_PORT": "eighty"}, "the port must be a whole number from 1 to 65535, got 'eighty'"),
+        ("", {"LLMSITE_OPEN": "maybe"}, "LLMSITE_OPEN must be 1 or 0, got 'maybe'"),
+        ("server = 5", {}, r"expected a table \[server\], got 5"),
+        ("models = { x = 5 }", {}, r"expected a table \[models.x\], got 5"),
+        ("[models.x]\nengine = 'magic'", {}, r"\[models.x\]: engine must be one of transformers, openai, fake, got 'magic'"),
+        ("[models.x]\nengine = 'openai'\nbase_url = 'u'", {}, r"\[models.x\]: model is missing"),
+        ("[models.x]\n", {}, r"\[models.x\]: path is missing"),
+        ("[models.x]\npath = 'p'\napi_key = 'secret'", {}, r"\[models.x\]: unknown setting 'api_key'"),
+        ("not toml", {}, "llmsite.toml cannot be read"),
+        ("", {"LLMSITE_CONFIG": "/nowhere/x.toml"}, "LLMSITE_CONFIG names /nowhere/x.toml, and there is no such file"),
+    ],
+)
+def test_what_is_wrong_is_one_sentence(tmp_path: Path, toml: str, env: dict[str, str], said: str) -> None:
+    with pytest.raises(ConfigError, match=said):
+        load(tmp_path, toml, **env)
+
+
+def test_the_secret_key_is_made_once_and_for_its_owner_only(tmp_path: Path) -> None:
+    key = secret_key(tmp_path / "data")
+    assert len(key) >= 64
+    assert secret_key(tmp_path / "data") == key
+    assert stat.S_IMODE((tmp_path / "data" / "secret_key").stat().st_mode) == 0o600
