@@ -274,7 +274,10 @@ def _with_lines(report: FitReport, *, streams: int, gpu_bytes: int, ram_bytes: i
         "gpu": "It fits on the GPU whole: this is the fast way.",
         "gpu+ram": f"The GPU holds {size(report.on_gpu)} of it; {size(report.in_ram)} lie in memory and travel to the GPU for each token.",
         "ram": "It runs on the processor, from memory.",
-        "disk": f"It does not fit in memory: {size(report.on_disk)} would be read from the disk for each token. Choose a smaller model, or say offload = true for it in llmsite.toml.",
+        "disk": (
+            f"It does not fit in memory: {size(report.on_disk)} would be read from the disk for each token. "
+            "Choose a smaller model, or say offload = true for it in llmsite.toml."
+        ),
     }
     free = f"{size(gpu_bytes)} free on the GPU, " if gpu_bytes else ""
     chats = "one conversation" if streams == 1 else f"each of {streams} conversations"
