@@ -24,7 +24,7 @@ EMBEDDED = ROOT / "models" / "micromind"
 
 @pytest.fixture(scope="module")
 def model(folder: Path) -> Path:
-    return save_model(folder / "tiny-model", template=PLAIN)
+    return save_model(folder / "tiny-model", template=PLAIN, generation={"max_new_tokens": 60})
 
 
 @pytest.fixture(scope="module", params=["uvicorn", "daphne"])
