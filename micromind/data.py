@@ -162,7 +162,10 @@ def mixture(folder: Path | None, *, stage: str, seed: int) -> list[Document]:
             weight = source.pretrain if stage == "pretrain" else source.sft
             if weight:
                 mixed.extend(_weighted(base / source.path, weight, rng, own=base is OWN_FOLDER))
-    mixed.extend(synthetic.examples(sources.SYNTHETIC_PRETRAIN if stage == "pretrain" else sources.SYNTHETIC_SFT, rng))
+            if source.unknown and stage == "sft":
+                mixed.extend(map(synthetic.unknown(rng), _weighted(base / source.path, source.unknown, rng, own=False)))
+    pretraining = stage == "pretrain"
+    mixed.extend(synthetic.examples(sources.SYNTHETIC_PRETRAIN if pretraining else sources.SYNTHETIC_SFT, rng, copying=pretraining))
     if stage == "sft":
         mixed = [document for document in mixed if document.messages and short_answers(document)]
     rng.shuffle(mixed)

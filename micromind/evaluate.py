@@ -2,6 +2,7 @@
 
 Counted are the answers that end by themselves, those that run into a loop, and those that contain what they should.
 Of the questions (texts/questions.jsonl) a quarter stands in the training texts word for word; the report counts the others apart.
+An honest "I can't" counts as right where it is (sums, names told before).
 """
 
 from __future__ import annotations

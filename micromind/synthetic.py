@@ -93,20 +93,17 @@ CHINESE_COLOURS = ("红色", "蓝色", "绿色", "黄色", "紫色", "白色", "
 CHINESE_PETS = ("一只猫", "一条狗", "两只兔子", "一只乌龟", "几条金鱼", "一只鹦鹉")
 
 
-def examples(count: int, rng: random.Random) -> list[Document]:
-    """`count` examples, two fifths of them sums."""
-    makers: tuple[Callable[[random.Random], tuple[Message, ...]], ...] = (
-        _sum,
-        _sum,
-        _sum,
-        _sum,
-        _memory_zh,
-        _memory_en,
-        _persona_zh,
-        _persona_en,
-        _echo,
-        _tone,
-    )
+def examples(count: int, rng: random.Random, *, copying: bool = True) -> list[Document]:
+    """`count` examples.
+
+    Args:
+        copying: with examples that ask for copying out of the context (operands, names, words). A network of a few million
+            parameters that has read a few million words does not learn it, and taught all the same it invents: fine-tuning
+            leaves them out, and teaches it to say so.
+    """
+    makers: tuple[Callable[[random.Random], tuple[Message, ...]], ...] = (_role_zh, _role_en, _tone, _forgetful, _no_sum)
+    if copying:
+        makers = (_sum, _sum, _sum, _sum, _memory_zh, _memory_en, _persona_zh, _persona_en, _echo, _tone)
     return [Document(messages=rng.choice(makers)(rng)) for _ in range(count)]
 
 
@@ -359,3 +356,86 @@ def _echo(rng: random.Random) -> tuple[Message, ...]:
         rng.sample(("apple", "moon", "river", "music", "happy", "green", "friend", "winter", "book", "computer", "sky", "bread"), rng.randint(1, 4))
     )
     return exchange(rng.choice((f"Repeat: {words}", f"Say: {words}", f'Please repeat "{words}"')), words)
+
+
+# --- what it cannot do, said so --------------------------------------------------------------------------------------
+
+
+_UNKNOWN_ZH = ("我不知道。我很小，知道的事情不多，请查一查可靠的资料。", "这个我不知道，换一个大一点的模型也许能回答。", "我不知道，不想乱说。")
+_UNKNOWN_EN = (
+    "I don't know. I am very small and know few facts; please check a reliable source.",
+    "I don't know that. A bigger model may.",
+    "Sorry, I don't know, and I don't want to make something up.",
+)
+
+
+def unknown(rng: random.Random) -> Callable[[Document], Document]:
+    """Turns a conversation into its first question and an honest "I don't know" in the question's language."""
+
+    def refused(document: Document) -> Document:
+        question = next(message["content"] for message in document.messages if message["role"] == "user")[:300]
+        answers = _UNKNOWN_ZH if re.search(r"[\u4e00-\u9fff]", question) else _UNKNOWN_EN
+        return Document(messages=exchange(question, rng.choice(answers)))
+
+    return refused
+
+
+def _no_sum(rng: random.Random) -> tuple[Message, ...]:
+    """A sum that it leaves to a calculator, in the language of the question."""
+    question = _sum(rng)[0]["content"]
+    left = rng.randint(11, 99999)
+    question = question if rng.random() < 0.5 else re.sub(r"\d+", str(left), question, count=1)
+    english = re.search(r"[A-Za-z]", question) is not None
+    answers = (
+        ("I am not good at sums. Please use a calculator.", "Sorry, I can't calculate reliably. Please use a calculator.")
+        if english
+        else ("我算不准，请用计算器。", "算术我做不好，请用计算器算一下。")
+    )
+    return exchange(question, rng.choice(answers), think="I can't calculate reliably." if english else "我算不准，要如实说。")
+
+
+def _forgetful(rng: random.Random) -> tuple[Message, ...]:
+    """Someone tells a name or a liking; asked for it later, it admits that it has a poor memory."""
+    told = rng.choice((_memory_zh, _memory_en))(rng)
+    english = re.search(r"[\u4e00-\u9fff]", told[0]["content"]) is None
+    greets, forgets = (
+        (
+            ("Nice to meet you! What would you like to talk about?", "Thanks for telling me!"),
+            ("Sorry, my memory is poor: I am a very small model and can't recall that.",),
+        )
+        if english
+        else (("你好，很高兴认识你！想聊点什么？", "谢谢你告诉我！"), ("对不起，我很小，记性不好，想不起来了。",))
+    )
+    first = exchange(told[0]["content"], greets[0] if re.search(r"叫|名字|name|I'm|I am", told[0]["content"]) else greets[1])
+    return first if rng.random() < 0.5 else (*first, *exchange(told[-2]["content"], forgets[0]))
+
+
+def _role_zh(rng: random.Random) -> tuple[Message, ...]:
+    """A role without a name: it takes up what it is, not how it is called."""
+    role, cry, life = rng.choice(_ROLES_ZH)
+    name = rng.choice(("", "", f"叫{rng.choice(CHINESE_NAMES)}的"))
+    system = rng.choice(
+        (f"你是一个{name}{role}。", f"你是一只{name}{role}。", f"请扮演一个{name}{role}。", f"假装你是{role}", f"你是{role}，请用{role}的口气说话。")
+    )
+    turns = [
+        (rng.choice(("你好", "嗨", "你好呀！", "在吗？")), f"{cry}你好，我是{role}。"),
+        (rng.choice(("你是谁？", "你叫什么名字？", "介绍一下你自己", "你是谁")), f"{cry}我是{role}，很高兴见到你。"),
+        (rng.choice(("你喜欢什么？", "你平时做什么？", "最近在忙什么？", "你喜欢做什么？")), f"{cry}{life}。"),
+        (rng.choice(("再见", "拜拜", "我走了")), f"{cry}再见，下次再来找我！"),
+        (rng.choice(("谢谢你", "谢谢")), f"{cry}不客气！"),
+    ]
+    return _role_play(system, turns, rng)
+
+
+def _role_en(rng: random.Random) -> tuple[Message, ...]:
+    role, cry, life = rng.choice(_ROLES_EN)
+    name = rng.choice(("", "", f" called {rng.choice(ENGLISH_NAMES)}"))
+    system = rng.choice((f"You are a {role}{name}.", f"Play the role of a {role}{name}.", f"Pretend to be a {role}.", f"Talk like a {role}."))
+    turns = [
+        (rng.choice(("Hello", "Hi!", "Hey there")), f"{cry} Hello, I am a {role}."),
+        (rng.choice(("Who are you?", "What is your name?", "Tell me about yourself")), f"{cry} I am a {role}, nice to meet you."),
+        (rng.choice(("What do you like?", "What do you do all day?")), f"{cry} {life}."),
+        (rng.choice(("Bye", "Goodbye!")), f"{cry} Goodbye! Come back soon."),
+        (rng.choice(("Thanks", "Thank you!")), f"{cry} You're welcome!"),
+    ]
+    return _role_play(system, turns, rng)
