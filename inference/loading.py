@@ -32,6 +32,10 @@ BF16_PAYS_FROM = 5_000_000
 tests stays exact."""
 
 
+ONE_THREAD_BELOW = 64 * 1024**2
+"""Bytes of weights. What a core reads from its cache in a few milliseconds is not worth dividing."""
+
+
 @dataclass(frozen=True, slots=True)
 class Loaded:
     model: Any
@@ -275,6 +279,7 @@ def model_defaults(generation: Any) -> Sampling:
     return Sampling(**said).over(BUILT_IN)
 
 
-def choose_threads() -> int:
-    """How many threads torch computes with: the physical cores (docs/engine-notes.md)."""
-    return psutil.cpu_count(logical=False) or 1
+def choose_threads(weight_bytes: int) -> int:
+    """How many threads torch computes with: the physical cores, but one for a small model, where waking another costs more than it computes and the
+    web server needs that core (docs/engine-notes.md)."""
+    return 1 if weight_bytes < ONE_THREAD_BELOW else psutil.cpu_count(logical=False) or 1

@@ -138,8 +138,8 @@ class TransformersEngine:
         from inference.sampler import Sampler
         from inference.vocabulary import Vocabulary
 
-        torch.set_num_threads(self._threads or choose_threads())
         loaded = load(self._path, name=self._name, device=self._device, dtype=self._dtype, offload=self._offload, progress=report)
+        torch.set_num_threads(self._threads or choose_threads(loaded.weight_bytes))  # for this thread, which decodes
         self._vocabulary = Vocabulary(loaded.tokenizer, path=str(self._path), eos_ids=eos_ids(loaded.generation, loaded.model))
         cells = max(loaded.cache_bytes // loaded.cell_bytes, SMALLEST_CONTEXT)
         window = min(self._max_context or DEFAULT_CONTEXT, loaded.context or DEFAULT_CONTEXT, cells)

@@ -10,7 +10,7 @@ import torch
 
 from inference import loading
 from inference.errors import BrokenModel, EngineError, ModelNotFound, OutOfMemory
-from inference.loading import BF16_PAYS_FROM, choose_dtype, eos_ids, load, model_defaults
+from inference.loading import BF16_PAYS_FROM, choose_dtype, choose_threads, eos_ids, load, model_defaults
 from inference.types import LoadProgress
 from tests.inference.tiny_models import save_model
 
@@ -143,6 +143,11 @@ def test_gpus_get_16_bits(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(torch.cuda, "is_bf16_supported", lambda: True)
     assert choose_dtype(torch.device("cuda"), "auto", torch.float32, 10) == torch.bfloat16
     assert choose_dtype(torch.device("mps"), "auto", torch.float32, 10) == torch.float16
+
+
+def test_small_models_leave_the_other_cores_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(loading.psutil, "cpu_count", lambda logical: 6)
+    assert (choose_threads(20_000_000), choose_threads(1_000_000_000)) == (1, 6)
 
 
 def test_sampling_of_the_model_goes_over_the_built_in(tmp_path: Path) -> None:
