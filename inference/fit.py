@@ -31,6 +31,9 @@ EFFICIENCY = 0.5
 """Stock operators reach about half of what the memory gives (measured on two server CPUs; see docs/engine-notes.md)."""
 LAYER_OVERHEAD_S = 0.3e-3
 """Python and operator launches per layer and step, on a CPU."""
+BF16_PAYS_FROM = 5_000_000
+"""Weights from which on bfloat16 beats float32 on a CPU with instructions for it (docs/engine-notes.md: 1.3 to 2 times at 8.7 million); a model for
+tests stays exact."""
 
 DTYPE_BYTES = {"float64": 8, "float32": 4, "float16": 2, "bfloat16": 2, "int8": 1, "float8_e4m3fn": 1}
 

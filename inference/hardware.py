@@ -13,15 +13,13 @@ from typing import Any
 
 import psutil
 
-from inference.fit import count_parameters, size, text_config
+from inference.fit import BF16_PAYS_FROM, count_parameters, size, text_config
 
 MIB = 1024**2
 NVIDIA_SMI_TIMEOUT_S = 10.0
 CUDA_LIBRARIES = ("libtorch_cuda.so", "torch_cuda.dll")
 BF16_FLAGS = ("amx_bf16", "avx512_bf16")
 """Of /proc/cpuinfo: instructions that multiply bfloat16. Elsewhere than on Linux they are taken as missing."""
-BF16_PAYS_FROM = 200_000_000
-"""Weights; the same bound as in inference.loading, which cannot be imported without torch."""
 
 
 @dataclass(frozen=True, slots=True)

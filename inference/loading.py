@@ -16,7 +16,7 @@ import transformers
 from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer, GenerationConfig
 
 from inference.errors import BrokenModel, OutOfMemory
-from inference.fit import GPU_SHARE, RAM_SHARE, kv_bytes_per_token, read_config, size, text_config, weight_files
+from inference.fit import BF16_PAYS_FROM, GPU_SHARE, RAM_SHARE, kv_bytes_per_token, read_config, size, text_config, weight_files
 from inference.packed_linear import pack_linears
 from inference.types import LoadProgress, ProgressCallback, Sampling
 
@@ -27,9 +27,6 @@ BUILT_IN = Sampling(max_tokens=1024, temperature=0.7, top_p=0.9, top_k=50, min_p
 """Where neither the model nor the configuration says anything. Sampling and a light penalty, since greedy decoding falls into loops."""
 CACHE_SHARE = 0.5
 """Of the memory that is free once the weights lie there, the conversations' cache may take this much."""
-BF16_PAYS_FROM = 5_000_000
-"""Weights from which on bfloat16 beats float32 on a CPU with instructions for it (docs/engine-notes.md: 1.3 to 2 times at 8.7 million); a model for
-tests stays exact."""
 
 
 ONE_THREAD_BELOW = 64 * 1024**2
