@@ -17,7 +17,6 @@ from time import monotonic
 from typing import Any, Literal
 from uuid import UUID
 
-from django.db import DatabaseError
 from django.utils import timezone
 
 from chat import selectors, services
@@ -28,6 +27,7 @@ from chat.protocol import Context, Continue, Edit, End, Error, FinishReason, Que
 from chat.queueing import FairQueue
 from chat.runlog import Piece, RunLog
 from chat.sentences import sentence
+from chat.storing import Storing
 from inference.engine import Engine
 from inference.errors import EmptyPrompt, EngineError, UnsupportedParameter
 from inference.types import ChatMessage, Delta, Finish, GenerationRequest, Prompt, Sampling
@@ -176,6 +176,7 @@ class RunManager:
         self._tasks: set[asyncio.Task[None]] = set()
         self._newest: dict[UUID, LiveRun] = {}
         """The newest run of each conversation: the next one there waits until it is over and its text is stored."""
+        self._storing: Storing[LiveRun] = Storing(system_prompt)
         self._writer: asyncio.Task[None] | None = None
         self._stopping = False
 
@@ -194,17 +195,13 @@ class RunManager:
             if isinstance(frame, SendMessage) and (prompt := is_system(frame.message)) is not None:
                 return await self._set_system(frame, prompt, client)
             await self._check(frame)
-            new, found = await self._store(frame, client)
+            return await self._storing.store(_write(frame, client), partial(self._begin, client=client, key=frame.key, language=language))
         except services.AlreadyDone as done:
             return await self._again(done, client, language, frame.key)
         except services.Refused as refused:
             raise Rejected(_error(refused.code, language, key=frame.key, **refused.params)) from refused
         except EngineError as error:
             raise Rejected(_engine_error(error, language, key=frame.key)) from error
-        run = LiveRun(new, client=client, key=frame.key, language=language, input=found)
-        run.set_place(len(self.queue), None)
-        self._supervise(run)
-        return run
 
     async def watch(self, run: UUID, client: Client, language: str) -> LiveRun | StoredRun:
         """A run of the client's owner, live or stored. Raises Rejected."""
@@ -228,6 +225,7 @@ class RunManager:
     async def shutdown(self) -> None:
         """End all running answers as interrupted and save them."""
         self._stopping = True
+        await self._storing.finish()
         for run in list(self.live.values()):
             run.stop("interrupted")
         if self._tasks:
@@ -267,24 +265,6 @@ class RunManager:
         if content is not None and window is not None and len(content.encode()) > window // 2:
             await self.engine.prepare(GenerationRequest("check", (ChatMessage("user", content),), asked))
 
-    async def _store(self, frame: Submission, client: Client) -> tuple[services.NewRun, selectors.ModelInput | None]:
-        common: dict[str, Any] = {
-            "device": client.device,
-            "key": frame.key,
-            "options": frame.options.model_dump(exclude_none=True) if frame.options else {},
-        }
-        write: Callable[[], services.NewRun]
-        match frame:
-            case SendMessage():
-                write = partial(services.send, content=frame.message, conversation=frame.conversation, parent=frame.parent, **common)
-            case Edit():
-                write = partial(services.edit, message=frame.message, content=frame.content, **common)
-            case Regenerate():
-                write = partial(services.regenerate, message=frame.message, **common)
-            case Continue():
-                write = partial(services.continue_answer, message=frame.message, **common)
-        return await in_database(_write_and_read, write, self._system_prompt)
-
     async def _set_system(self, frame: SendMessage, prompt: str, client: Client) -> UUID:
         return await in_database(services.set_system_prompt, device=client.device, content=prompt, conversation=frame.conversation, key=frame.key)
 
@@ -297,6 +277,13 @@ class RunManager:
             raise Rejected(rejected.error.model_copy(update={"key": key})) from rejected
 
     # --- the life of a run ---
+
+    def _begin(self, new: services.NewRun, found: selectors.ModelInput, *, client: Client, key: str | None, language: str) -> LiveRun:
+        """It is stored: from here on it lives, whether or not the socket that asked for it still does."""
+        run = LiveRun(new, client=client, key=key, language=language, input=found)
+        run.set_place(len(self.queue), None)
+        self._supervise(run)
+        return run
 
     def _supervise(self, run: LiveRun) -> None:
         self.live[run.new.run] = run
@@ -448,13 +435,21 @@ class RunManager:
                 run.unsaved_start = {}
 
 
-def _write_and_read(write: Callable[[], services.NewRun], system_prompt: str) -> tuple[services.NewRun, selectors.ModelInput | None]:
-    """Both in one turn at the database: of many messages that come at once the model reads the first while the next are stored."""
-    new = write()
-    try:
-        return new, selectors.model_input(new.run, system_prompt)
-    except DatabaseError:
-        return new, None  # it is stored; that is read again when its turn comes
+def _write(frame: Submission, client: Client) -> Callable[[], services.NewRun]:
+    common: dict[str, Any] = {
+        "device": client.device,
+        "key": frame.key,
+        "options": frame.options.model_dump(exclude_none=True) if frame.options else {},
+    }
+    match frame:
+        case SendMessage():
+            return partial(services.send, content=frame.message, conversation=frame.conversation, parent=frame.parent, **common)
+        case Edit():
+            return partial(services.edit, message=frame.message, content=frame.content, **common)
+        case Regenerate():
+            return partial(services.regenerate, message=frame.message, **common)
+        case Continue():
+            return partial(services.continue_answer, message=frame.message, **common)
 
 
 def _start_audit(engine: Engine, prompt: Prompt) -> dict[str, Any]:

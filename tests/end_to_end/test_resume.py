@@ -149,3 +149,17 @@ async def test_a_waiting_run_is_resumed_with_its_place(fresh: FreshServer) -> No
             await client.send(type="stop", run=running.run)
             await asyncio.gather(phone.finish(view), client.finish(waiting), client.finish(running))
     assert view.answer == waiting.answer == "echo: hello"
+
+
+async def test_gone_in_the_moment_of_sending(server: Server) -> None:
+    """The connection breaks while the message is being stored: it is answered all the same, or the retry is."""
+    for pause in range(30):
+        client = await Client(server).connect()
+        key, conversation = uuid4().hex, str(uuid4())
+        await client.send(type="message", message="!say 2", key=key, conversation=conversation)
+        await asyncio.sleep(pause / 2000)
+        client.drop()
+        await client.gone()
+        await client.connect()
+        assert (await client.ask("!say 2", key=key, conversation=conversation)).answer == "w0 w1 "
+        await client.leave()
