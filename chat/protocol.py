@@ -194,7 +194,7 @@ class End(Frame):
 
 
 class Error(Frame):
-    """Something was refused or failed. With `run`, that run's `end` follows."""
+    """Something was refused or failed. With `run`, that run's `end` follows; but `no_run` says that there is no such run."""
 
     type: Literal["error"] = "error"
     code: str

@@ -72,7 +72,7 @@ RULES = """
   knows where it belongs before the server has heard of it.
 - **`start` carries the text so far** (`content`, `thinking`): empty for a new answer, everything before the cut for a continued one. The
   pieces of `stream` go behind it.
-- **Exactly one `end` per run.** An `error` with a `run` comes before that run's `end`.
+- **Exactly one `end` per run.** An `error` with a `run` comes before that run's `end`; one with the code `no_run` says that there is no such run.
 - **A message is stored when `queued` or `start` has come** with its `key` (or `notice`, for `/system`). Until then the client keeps it and
   may send it again with the same `key`: the same key twice is the same message. An `error` with the `key` says that it was refused; try
   again later only when `retryable`.

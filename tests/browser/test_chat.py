@@ -213,11 +213,11 @@ def test_who_scrolls_up_is_left_in_peace(server: Server, open_page: OpenPage) ->
     assert chat.page.evaluate(position) > 0, "it follows the text"
     chat.page.locator("#scroller").hover()
     chat.page.mouse.wheel(0, -5000)
-    chat.page.wait_for_function(f"{position} === 0")
+    chat.page.wait_for_function(f"() => {position} === 0")
     chat.streaming("w200 ")
     assert chat.page.evaluate(position) == 0
     chat.page.locator("#to-end").click()
-    chat.page.wait_for_function(f"{position} > 0")
+    chat.page.wait_for_function(f"() => {position} > 0")
     expect(chat.page.locator("#to-end")).to_be_hidden()
 
 

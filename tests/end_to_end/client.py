@@ -85,7 +85,8 @@ class RunView:
             case "stream":
                 self._take_stream(frame)
             case "error":
-                self._require(self.start is not None or self.partial, "a run's error before its start", frame)
+                known = self.start is not None or self.partial or frame["code"] == "no_run"
+                self._require(known, "a run's error before its start", frame)
                 self._require(self.end is None, "an error after the end", frame)
                 self.error = frame
             case "end":
@@ -278,7 +279,7 @@ class Client:
 
     def _take(self, frame: Json) -> None:
         self.frames.append(frame)
-        if (run := frame.get("run")) is None:
+        if (run := frame.get("run")) is None or frame.get("code") == "no_run":
             return
         view = self.runs.get(run)
         if view is None:

@@ -101,7 +101,7 @@ export const OPTIONS = Object.freeze({
  */
 
 /**
- * Something was refused or failed. With `run`, that run's `end` follows.
+ * Something was refused or failed. With `run`, that run's `end` follows; but `no_run` says that there is no such run.
  * @typedef {object} ErrorFrame
  * @property {"error"} type
  * @property {string} code
