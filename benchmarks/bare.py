@@ -35,7 +35,7 @@ async def main() -> None:
     engine = build_engine(load_config())
     await engine.start(lambda step: None)
     places = asyncio.Semaphore(engine.info.max_streams)  # the chat's queue does this for the server
-    print(json.dumps({"ready": engine.info.name}), flush=True)
+    print(json.dumps({"max_streams": engine.info.max_streams}), flush=True)
     while line := await asyncio.to_thread(sys.stdin.readline):
         asked = json.loads(line)
         began = monotonic()

@@ -122,6 +122,8 @@ class Bare(Contender):
     """The engine without a server; it is asked over its standard input."""
 
     name = "bare"
+    max_streams = 0
+    """How many answers the engine takes at once: it says so when it is ready."""
 
     def command(self) -> list[str]:
         return [sys.executable, "-m", "benchmarks.bare"]
@@ -132,7 +134,8 @@ class Bare(Contender):
         )
 
     def is_ready(self) -> bool:
-        return "ready" in self._read()
+        self.max_streams = self._read()["max_streams"]
+        return True
 
     def decode(self, prompts: Sequence[str]) -> dict[str, Any]:
         assert self.process is not None

@@ -73,7 +73,7 @@ def result_of(found: dict[int, dict[str, list[Json]]], contenders: Sequence[Cont
         "model": Path(options.model).name,
         "rounds": options.rounds,
         "max_tokens": options.max_tokens,
-        "max_streams": 8,
+        "max_streams": next(contender.max_streams for contender in contenders if isinstance(contender, Bare)),
         "clients": [
             {"clients": count, "ratio": ratios(by_name["llmsite"], by_name["tutorial"])} | {name: summarise(all_) for name, all_ in by_name.items()}
             for count, by_name in found.items()

@@ -55,11 +55,11 @@ class RunView:
 
     @property
     def answer(self) -> str:
-        return (self.start or {}).get("content", "") + self.text("answer")
+        return str((self.start or {}).get("content", "")) + self.text("answer")
 
     @property
     def thinking(self) -> str:
-        return (self.start or {}).get("thinking", "") + self.text("thinking")
+        return str((self.start or {}).get("thinking", "")) + self.text("thinking")
 
     def text(self, channel: str) -> str:
         return "".join(frame["content"] for frame in self.streams if frame["channel"] == channel)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
-import signal
 import socket
 import subprocess
 import sys
@@ -14,6 +13,7 @@ import urllib.error
 import urllib.request
 from collections.abc import Mapping
 from pathlib import Path
+from signal import SIGKILL, Signals
 from typing import Literal
 
 import psutil
@@ -109,7 +109,7 @@ class Server:
         except (OSError, urllib.error.URLError):
             return False
 
-    def signal(self, number: signal.Signals) -> None:
+    def signal(self, number: Signals) -> None:
         """As a terminal does: to the server and its children."""
         assert self.process is not None
         os.killpg(self.process.pid, number)
@@ -119,12 +119,12 @@ class Server:
         if self.process is None:
             return
         with contextlib.suppress(ProcessLookupError):
-            os.killpg(self.process.pid, signal.SIGKILL)
+            os.killpg(self.process.pid, SIGKILL)
         self.process.wait(LIMIT_S)
         self.process = None
         Server.running.discard(self)
 
-    async def end(self, number: signal.Signals) -> int:
+    async def end(self, number: Signals) -> int:
         """Ask it to end, wait until it and its children have, and return its exit code."""
         assert self.process is not None
         children = psutil.Process(self.process.pid).children(recursive=True)
