@@ -10,9 +10,10 @@ from asgiref.sync import sync_to_async
 
 from chat import services
 from chat.identity import Client
+from chat.liverun import LiveRun, StoredRun
 from chat.models import Message, Run, RunEvent
 from chat.protocol import Continue, Edit, End, Error, Options, Regenerate, SendMessage, Start, Stream
-from chat.runs import LiveRun, Rejected, RunManager, StoredRun, is_system
+from chat.runs import Rejected, RunManager, is_system
 from inference.engine import Engine
 from inference.errors import EngineDead
 from inference.fake import FakeEngine
