@@ -11,6 +11,7 @@ import argparse
 import json
 import logging
 import re
+import sys
 from collections import defaultdict
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -132,7 +133,7 @@ def main(argv: list[str] | None = None) -> None:
     parser.add_argument("--quiet", action="store_true", help="only the summaries")
     parser.add_argument("--output", type=Path, help="write all answers as JSON lines")
     options = parser.parse_args(argv)
-    logging.basicConfig(level=logging.INFO, format="%(message)s")
+    logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stdout)
     tokenizer = AutoTokenizer.from_pretrained(options.model)
     model = AutoModelForCausalLM.from_pretrained(options.model, dtype="float32")
     changes = {name: json.loads(value) for name, value in (pair.split("=", 1) for pair in options.set)}
