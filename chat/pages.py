@@ -30,9 +30,17 @@ def pair(request: HttpRequest) -> HttpResponse:
         return render(request, "chat/pair.html", {"code": code})
     if not caller_of(request.scope).is_loopback:  # type: ignore[attr-defined]
         return render(request, "chat/pair.html", {"foreign": True}, status=403)
-    host = request.GET.get("address") or request.get_host()
-    address = f"{request.scheme}://{host}/" if settings.CONFIG.open else f"{request.scheme}://{host}/pair/?code={new_code().code}"
-    return render(request, "chat/pair.html", {"address": address, "qr": _svg(address), "loopback": host.startswith(("127.", "localhost", "[::1]"))})
+    return render(request, "chat/pair.html", _invitation(request))
+
+
+def _invitation(request: HttpRequest) -> dict[str, object]:
+    """A QR code of the best address that phones can reach; none where there is no such address."""
+    scope = request.scope  # type: ignore[attr-defined]
+    urls = scope["state"]["runtime"].phone_urls(scope["server"][1])
+    if not urls:
+        return {"nowhere": True}
+    code = "" if settings.CONFIG.open else f"pair/?code={new_code().code}"
+    return {"address": f"{urls[0]}/{code}", "qr": _svg(f"{urls[0]}/{code}"), "others": urls[1:]}
 
 
 def _redeem(request: HttpRequest) -> HttpResponse:

@@ -23,7 +23,7 @@ from chat.runs import RunManager
 from inference.engine import Engine
 from inference.errors import EngineDead, EngineError
 from inference.types import LoadProgress
-from llmsite import lock
+from llmsite import lock, network
 from llmsite.config import Config
 from llmsite.engines import build_engine
 from llmsite.serve.database import bring_up_to_date
@@ -68,6 +68,10 @@ class Runtime:
     async def ready(self) -> Engine:
         """The engine, once it can answer. Raises the EngineError that it failed with."""
         return await asyncio.shield(asyncio.wrap_future(self._loaded))
+
+    def phone_urls(self, port: int) -> list[str]:
+        """The addresses at which a phone can reach this process, best first: each was connected to just now. Blocks for that."""
+        return [address.url(port, "") for address in network.checked(network.addresses(), port, self.instance)]
 
     async def stored(self) -> None:
         """Returns once sockets may be served: no run of a former process looks alive any more."""
