@@ -13,7 +13,6 @@ from enum import IntEnum
 from pathlib import Path
 from typing import Any
 
-from chat.sentences import sentence
 from llmsite.serve.words import language, say
 
 ROOM_FOR_A_LOG = 1 << 18
@@ -101,6 +100,8 @@ def _explain_system(error: OSError) -> Stopped | None:
 
 def _explain_engine(error: Any) -> Stopped:
     """EngineErrors carry their English sentence; phones and the terminal share its translation."""
+    from chat.sentences import sentence  # only here: making the environment needs nothing of chat/
+
     code = Exit.MEMORY if error.code == "out_of_memory" else Exit.MODEL
     return Stopped(code, sentence(error.code, language(), str(error), **error.params))
 
