@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import re
 
 import segno
 from django.conf import settings
@@ -14,6 +15,7 @@ from django.views.decorators.http import require_http_methods
 from chat.identity import COOKIE, caller_of
 from chat.pairing import CodeRefused, new_code, redeem
 
+ADDRESS = re.compile(r"[A-Za-z0-9.-]+(:\d{1,5})?|\[[0-9A-Fa-f:]+\](:\d{1,5})?")
 YEAR_S = 365 * 24 * 3600
 
 
@@ -34,9 +36,13 @@ def pair(request: HttpRequest) -> HttpResponse:
 
 
 def _invitation(request: HttpRequest) -> dict[str, object]:
-    """A QR code of the best address that phones can reach; none where there is no such address."""
+    """A QR code of the best address that phones can reach; none where there is no such address.
+
+    `?address=HOST:PORT` names another: behind a forwarded port or a proxy, phones use one that this computer does not have.
+    """
     scope = request.scope  # type: ignore[attr-defined]
-    urls = scope["state"]["runtime"].phone_urls(scope["server"][1])
+    named = request.GET.get("address", "")
+    urls = [f"http://{named}"] if ADDRESS.fullmatch(named) else scope["state"]["runtime"].phone_urls(scope["server"][1])
     if not urls:
         return {"nowhere": True}
     code = "" if settings.CONFIG.open else f"pair/?code={new_code().code}"

@@ -51,6 +51,16 @@ async def test_no_address_no_code(transactional_db: None) -> None:
     assert await PairingCode.objects.acount() == 0
 
 
+@pytest.mark.parametrize(
+    ("named", "shown"), [("llm.example:80", True), ("[fe80::1]:8000", True), ("x/../y", False), ("a@b", False), ('"><b>', False)]
+)
+async def test_the_owner_may_name_the_address(transactional_db: None, named: str, shown: bool) -> None:
+    async with browser(HOST) as host:
+        page = await host.get("/pair/", params={"address": named})
+    assert (f"http://{named}/pair/?code=" in page.text) is shown
+    assert named not in page.text or shown
+
+
 @pytest.mark.parametrize("foreign", [{"base_url": LAN}, {"x-forwarded-for": "192.168.1.9"}])
 async def test_nobody_else_gets_a_code(transactional_db: None, foreign: dict[str, str]) -> None:
     async with browser(foreign.pop("base_url", HOST), "http://192.168.1.2", **foreign) as stranger:

@@ -15,7 +15,7 @@ STRANGER = {"X-Forwarded-For": "192.168.77.7"}
 
 def pairing_code(server: Server) -> str:
     """The code that the computer's own screen shows."""
-    _, _, page = _request(server, "GET", "/pair/")
+    _, _, page = _request(server, "GET", f"/pair/?address=127.0.0.1:{server.port}")
     found = re.search(r"/pair/\?code=([\w-]+)", page)
     assert found, f"no code on the page: {page}"
     return found[1]
