@@ -196,7 +196,7 @@ async function open(conversation, remember = true) {
   const known = path(session.state, conversation).length > 0;
   if (conversation && !fresh?.conversation && !known) return composer.say(words.unreachable);
   if (remember) history.pushState(null, "", conversation ? `/?c=${conversation}` : "/");
-  scroll.follows = true;
+  scroll.restart();
   if (fresh?.conversation) {
     data = { ...data, ...fresh };
     session.load(fresh.conversation);
