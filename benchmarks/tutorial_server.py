@@ -5,6 +5,7 @@ Its two worst faults are mended, or there would be nothing to compare: the model
 read without blocking the event loop. The rest is the tutorial's: no memory, no storage, no queue, each message decoded for itself.
 
 uvicorn benchmarks.tutorial_server:application; BENCH_MODEL is the model's folder.
+BENCH_TUTORIAL_DTYPE: float32 (the default here) or bfloat16, the precision that our engine chooses on this kind of CPU.
 """
 
 from __future__ import annotations
@@ -29,7 +30,7 @@ from transformers import AsyncTextIteratorStreamer, AutoModelForCausalLM, AutoTo
 
 FOLDER = os.environ["BENCH_MODEL"]
 MAX_TOKENS = int(os.environ["BENCH_MAX_TOKENS"])
-model = AutoModelForCausalLM.from_pretrained(FOLDER, dtype=torch.float32).eval()
+model = AutoModelForCausalLM.from_pretrained(FOLDER, dtype=getattr(torch, os.environ.get("BENCH_TUTORIAL_DTYPE", "float32"))).eval()
 tokenizer = AutoTokenizer.from_pretrained(FOLDER)
 
 
