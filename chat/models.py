@@ -10,7 +10,7 @@ from django.db.models import Q
 from django.utils import timezone
 from pydantic import ValidationError as OptionsError
 
-from chat.protocol import Options
+from chat.protocol import MAX_MESSAGE_CHARS, Options
 
 
 def validate_options(value: object) -> None:
@@ -50,6 +50,8 @@ class Device(models.Model):
     name = models.CharField(max_length=100, blank=True)
     token_hash = models.CharField(max_length=64, null=True, unique=True, editable=False)
     created_at = models.DateTimeField(default=timezone.now, editable=False)
+    last_seen_at = models.DateTimeField(null=True, blank=True, editable=False)
+    """Exact to a minute or so: it is not written with every request."""
     revoked_at = models.DateTimeField(null=True, blank=True)
 
     def __str__(self) -> str:
@@ -60,6 +62,8 @@ class PairingCode(models.Model):
     """A code that makes one device, once, until it expires. Stored as a SHA-256."""
 
     code_hash = models.CharField(max_length=64, unique=True, editable=False)
+    owner = models.ForeignKey(Owner, null=True, blank=True, on_delete=models.CASCADE)
+    """Whose further device it makes; without one it makes a new person's."""
     expires_at = models.DateTimeField()
     used_at = models.DateTimeField(null=True, blank=True)
     device = models.ForeignKey(Device, null=True, blank=True, on_delete=models.SET_NULL)
@@ -69,8 +73,12 @@ class Persona(models.Model):
     """A named system prompt with its sampling."""
 
     name = models.CharField(max_length=100, unique=True)
-    system_prompt = models.TextField(blank=True)
+    description = models.CharField(max_length=200, blank=True)
+    system_prompt = models.TextField(blank=True, max_length=MAX_MESSAGE_CHARS)
     options = models.JSONField(default=dict, blank=True, validators=[validate_options])
+
+    class Meta:
+        ordering = ["name"]
 
     def __str__(self) -> str:
         return self.name
@@ -81,14 +89,19 @@ class Conversation(models.Model):
     owner = models.ForeignKey(Owner, on_delete=models.CASCADE, related_name="conversations")
     title = models.CharField(max_length=200, blank=True)
     persona = models.ForeignKey(Persona, null=True, blank=True, on_delete=models.SET_NULL)
+    model = models.CharField(max_length=200, blank=True)
+    """Which of the configured models answers here; blank: the default one."""
     options = models.JSONField(default=dict, blank=True, validators=[validate_options])
     leaf = models.ForeignKey("Message", null=True, blank=True, on_delete=models.SET_NULL, related_name="+")
     """The last message of the branch that is open."""
     created_at = models.DateTimeField(default=timezone.now, editable=False)
     updated_at = models.DateTimeField(default=timezone.now)
+    pinned_at = models.DateTimeField(null=True, blank=True)
+    deleted_at = models.DateTimeField(null=True, blank=True)
+    """Its person has deleted it and sees it no more. The record stays with the owner of the computer, who may remove it."""
 
     class Meta:
-        indexes = [models.Index(fields=["owner", "-updated_at"])]
+        indexes = [models.Index(fields=["owner", "-updated_at"]), models.Index(fields=["-updated_at"])]
 
     def __str__(self) -> str:
         return self.title or str(self.id)[:8]
@@ -108,6 +121,8 @@ class Message(models.Model):
     role = models.CharField(max_length=9, choices=Role.choices)
     content = models.TextField(blank=True)
     thinking = models.TextField(blank=True)
+    thinking_s = models.FloatField(null=True, blank=True)
+    """Seconds from the first token of thinking to the first of the answer, all runs of the message together."""
     device = models.ForeignKey(Device, null=True, blank=True, on_delete=models.SET_NULL)
     key = models.CharField(max_length=64, null=True, editable=False)
     created_at = models.DateTimeField(default=timezone.now, editable=False)
@@ -173,7 +188,12 @@ class Run(models.Model):
     ended_at = models.DateTimeField(null=True, blank=True)
 
     class Meta:
-        indexes = [models.Index(fields=["status"]), models.Index(fields=["-created_at"])]
+        indexes = [
+            models.Index(fields=["status"]),
+            models.Index(fields=["-created_at"]),
+            models.Index(fields=["model", "created_at"]),
+            models.Index(fields=["finish_reason", "created_at"]),
+        ]
         constraints = [models.UniqueConstraint(fields=["device", "key"], name="run_key_once")]
 
     def __str__(self) -> str:
@@ -194,3 +214,29 @@ class RunEvent(models.Model):
     class Meta:
         ordering = ["seq"]
         constraints = [models.UniqueConstraint(fields=["run", "seq"], name="event_seq_once")]
+
+
+class Feedback(models.Model):
+    """What its person thinks of an answer: thumbs up or down, and why."""
+
+    class Rating(models.IntegerChoices):
+        UP = 1, "up"
+        DOWN = -1, "down"
+
+    message = models.OneToOneField(Message, on_delete=models.CASCADE, related_name="feedback")
+    device = models.ForeignKey(Device, null=True, blank=True, on_delete=models.SET_NULL)
+    rating = models.SmallIntegerField(choices=Rating.choices, db_index=True)
+    comment = models.TextField(blank=True, max_length=2000)
+    created_at = models.DateTimeField(default=timezone.now, editable=False)
+    updated_at = models.DateTimeField(auto_now=True)
+
+    def __str__(self) -> str:
+        return self.get_rating_display()
+
+
+class SearchEntry(models.Model):
+    """A message's words, for search.py. The index over `text` is the database's own: FTS5, or GIN on PostgreSQL (migration 0003)."""
+
+    message = models.OneToOneField(Message, on_delete=models.CASCADE, related_name="search")
+    text = models.TextField()
+    """As search.segment leaves it: each Chinese character a word of its own."""
