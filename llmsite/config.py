@@ -8,6 +8,7 @@ its settings, which read this once. What the installer needs before that (LLMSIT
 from __future__ import annotations
 
 import os
+import re
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -17,6 +18,7 @@ from typing import Any
 ROOT = Path(__file__).resolve().parent.parent
 EMBEDDED_MODEL = "micromind"
 ENGINES = ("transformers", "openai", "fake")
+ORIGIN = re.compile(r"https?://([a-z0-9]([a-z0-9.-]*[a-z0-9])?|\[[0-9a-f:.]+\])(:\d{1,5})?")
 TRUE, FALSE = {"1", "true", "yes", "on"}, {"", "0", "false", "no", "off"}
 
 
@@ -66,6 +68,10 @@ class Config:
     debug: bool
     hosts: tuple[str, ...]
     """Further host names that the server may be called by, for a reverse proxy."""
+    cors_origins: tuple[str, ...]
+    """Pages elsewhere that may use /api/, with a token of their own: https://app.example."""
+    metrics_token: str = field(repr=False)
+    """What may read /metrics from another computer; empty: nobody may."""
 
     @property
     def models_dir(self) -> Path:
@@ -82,7 +88,7 @@ def load_config(env: Mapping[str, str] = os.environ, root: Path = ROOT) -> Confi
     table = _read_toml(_toml_path(env, root, data))
     server, model = _table(table, "server"), _table(table, "model")
     _refuse_unknown("llmsite.toml", table, {"server", "model", "models", "database"})
-    _refuse_unknown("[server]", server, {"host", "port", "open", "hosts", "debug"})
+    _refuse_unknown("[server]", server, {"host", "port", "open", "hosts", "debug", "cors_origins"})
     _refuse_unknown("[model]", model, {"default", "max_streams", "system_prompt"})
     hosts = env.get("LLMSITE_HOSTS", "")
     return Config(
@@ -98,6 +104,8 @@ def load_config(env: Mapping[str, str] = os.environ, root: Path = ROOT) -> Confi
         database_url=env.get("DATABASE_URL") or str(_table(table, "database").get("url", "")),
         debug=_switch("LLMSITE_DEBUG", env.get("LLMSITE_DEBUG"), server.get("debug", False)),
         hosts=tuple(h.strip() for h in hosts.split(",") if h.strip()) or tuple(server.get("hosts", ())),
+        cors_origins=_origins(env.get("LLMSITE_CORS_ORIGINS"), server.get("cors_origins", [])),
+        metrics_token=env.get("LLMSITE_METRICS_TOKEN", ""),
     )
 
 
@@ -152,6 +160,17 @@ def _integer(what: str, value: Any, low: int, high: int) -> int:
     if not low <= number <= high:
         raise ConfigError(f"{what} must be a whole number from {low} to {high}, got {value!r}.")
     return number
+
+
+def _origins(listed: str | None, default: Any) -> tuple[str, ...]:
+    """As browsers write them in the Origin header: in lower case, without a path."""
+    found = default if listed is None else [part.strip() for part in listed.split(",") if part.strip()]
+    if not isinstance(found, list):
+        raise ConfigError(f"cors_origins must be a list of origins, got {found!r}.")
+    for origin in found:
+        if not isinstance(origin, str) or not ORIGIN.fullmatch(origin):
+            raise ConfigError(f"cors_origins: expected an origin like https://app.example or http://192.168.1.9:5173, got {origin!r}.")
+    return tuple(found)
 
 
 def _switch(what: str, text: str | None, default: Any) -> bool:

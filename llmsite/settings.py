@@ -31,12 +31,14 @@ INSTALLED_APPS = [
     "django.contrib.messages",
     "django.contrib.staticfiles",
     "channels",
+    "ninja",  # for the files of the API's documentation page
     "llmsite",
     "chat",
 ]
 
 MIDDLEWARE = [
     "llmsite.hosts.HostCheck",
+    "llmsite.origins.OriginMark",
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "corsheaders.middleware.CorsMiddleware",
@@ -110,14 +112,35 @@ STATICFILES_DIRS = [("chat", CONFIG.root / "frontend-uniapp" / "src" / "chat")]
 WHITENOISE_USE_FINDERS = True
 WHITENOISE_AUTOREFRESH = DEBUG
 
-# Same-origin clients need none; the App and the mini-program send no Origin; everything else is closed.
-CORS_ALLOWED_ORIGINS: list[str] = []
+# Same-origin clients need none; the App and the mini-program send no Origin; everything else is closed, but for what cors_origins names.
+CORS_ALLOWED_ORIGINS = list(CONFIG.cors_origins)
+CORS_URLS_REGEX = r"^/api/"
+CORS_ALLOW_HEADERS = ["accept", "accept-language", "authorization", "content-type"]
+CORS_EXPOSE_HEADERS = ["content-disposition", "retry-after"]
 
 SESSION_COOKIE_HTTPONLY = True
 SESSION_COOKIE_SAMESITE = "Lax"
 CSRF_COOKIE_SAMESITE = "Lax"
 X_FRAME_OPTIONS = "DENY"
 SECURE_REFERRER_POLICY = "same-origin"
+
+# On every answer: nothing from elsewhere, nothing inline, in the chat page, the admin and the API's documentation alike.
+# llmsite.security.ContentPolicy adds the socket's address.
+CONTENT_SECURITY_POLICY = {
+    "DIRECTIVES": {
+        "default-src": ["'none'"],
+        "script-src": ["'self'"],
+        "style-src": ["'self'"],
+        "img-src": ["'self'", "data:", "blob:"],
+        "font-src": ["'self'"],
+        "connect-src": ["'self'"],
+        "manifest-src": ["'self'"],
+        "object-src": ["'none'"],
+        "base-uri": ["'none'"],
+        "form-action": ["'self'"],
+        "frame-ancestors": ["'none'"],
+    }
+}
 
 LOGGING = {
     "version": 1,

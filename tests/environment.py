@@ -13,7 +13,17 @@ else:
     os.environ["LLMSITE_DATA"] = tempfile.mkdtemp(prefix="llmsite-test-")
     atexit.register(shutil.rmtree, os.environ["LLMSITE_DATA"], ignore_errors=True)
 os.environ["LLMSITE_MODEL"] = "fake"
-for name in ("LLMSITE_OPEN", "LLMSITE_HOST", "LLMSITE_PORT", "LLMSITE_CONFIG", "LLMSITE_HOSTS", "DATABASE_URL", "HF_ENDPOINT"):
+for name in (
+    "LLMSITE_OPEN",
+    "LLMSITE_HOST",
+    "LLMSITE_PORT",
+    "LLMSITE_CONFIG",
+    "LLMSITE_HOSTS",
+    "LLMSITE_CORS_ORIGINS",
+    "LLMSITE_METRICS_TOKEN",
+    "DATABASE_URL",
+    "HF_ENDPOINT",
+):
     os.environ.pop(name, None)
 # Nothing in the tests may look for a hub.
 os.environ["HF_HUB_OFFLINE"] = "1"

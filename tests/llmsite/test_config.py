@@ -28,6 +28,23 @@ def test_the_environment_wins_over_the_file(tmp_path: Path) -> None:
     assert (config.port, config.open, config.model, config.data) == (9001, False, "x", tmp_path / "elsewhere")
 
 
+def test_the_pages_that_may_use_the_api_are_named(tmp_path: Path) -> None:
+    assert load(tmp_path).cors_origins == ()
+    toml = '[server]\ncors_origins = ["https://a.example", "http://192.168.1.9:5173"]\n'
+    assert load(tmp_path, toml).cors_origins == ("https://a.example", "http://192.168.1.9:5173")
+    assert load(tmp_path, toml, LLMSITE_CORS_ORIGINS="http://[::1]:5173, https://b.example").cors_origins == (
+        "http://[::1]:5173",
+        "https://b.example",
+    )
+    assert load(tmp_path, toml, LLMSITE_CORS_ORIGINS="").cors_origins == ()
+
+
+def test_the_token_for_metrics_is_in_no_printed_configuration(tmp_path: Path) -> None:
+    config = load(tmp_path, LLMSITE_METRICS_TOKEN="s3cret")
+    assert config.metrics_token == "s3cret"
+    assert "s3cret" not in repr(config)
+
+
 def test_named_models(tmp_path: Path) -> None:
     toml = """
 [models.qwen]
@@ -59,6 +76,13 @@ parameters = ["thinking"]
         ("[models.x]\nengine = 'openai'\nbase_url = 'u'", {}, r"\[models.x\]: model is missing"),
         ("[models.x]\n", {}, r"\[models.x\]: path is missing"),
         ("[models.x]\npath = 'p'\napi_key = 'secret'", {}, r"\[models.x\]: unknown setting 'api_key'"),
+        ("[server]\ncors_origins = 'https://a.example'", {}, "cors_origins must be a list of origins, got 'https://a.example'"),
+        (
+            "[server]\ncors_origins = ['https://a.example/']",
+            {},
+            "cors_origins: expected an origin like https://app.example or .*, got 'https://a.example/'",
+        ),
+        ("", {"LLMSITE_CORS_ORIGINS": "*"}, "cors_origins: expected an origin like .*, got '\\*'"),
         ("not toml", {}, "llmsite.toml cannot be read"),
         ("", {"LLMSITE_CONFIG": "/nowhere/x.toml"}, "LLMSITE_CONFIG names /nowhere/x.toml, and there is no such file"),
     ],
