@@ -11,7 +11,7 @@ from uuid import UUID
 
 from channels.generic.websocket import AsyncWebsocketConsumer
 
-from chat import protocol
+from chat import protocol, sockets
 from chat.database import in_database
 from chat.identity import Client, caller_of, identify
 from chat.legacy import LegacyWriter
@@ -19,12 +19,15 @@ from chat.mailbox import Mailbox
 from chat.protocol import BadFrame, Error, Frame, Notice, Ping, Pong, Resume, SendMessage, Stop
 from chat.runs import Rejected, RunManager, is_system
 from chat.sentences import sentence
+from chat.services import SystemSet
 
 log = logging.getLogger(__name__)
 
 MAX_WAITING = 64
 """Frames of one socket that wait to be carried out; more are refused, and the client keeps their text."""
 NOT_PAIRED = 4401
+GOODBYE_S = 2.0
+"""A device that reads nothing gets no reason."""
 
 
 class ChatConsumer(AsyncWebsocketConsumer):  # type: ignore[misc]
@@ -45,6 +48,7 @@ class ChatConsumer(AsyncWebsocketConsumer):  # type: ignore[misc]
         """Of a connection that states no version: all its messages go here."""
         self.inbox: asyncio.Queue[Frame] = asyncio.Queue(MAX_WAITING)
         self.tasks: list[asyncio.Task[None]] = []
+        self.socket: sockets.OpenSocket | None = None
 
     async def connect(self) -> None:
         query = parse_qs(self.scope.get("query_string", b"").decode("latin-1"))
@@ -58,8 +62,13 @@ class ChatConsumer(AsyncWebsocketConsumer):  # type: ignore[misc]
             await self.close(NOT_PAIRED)
             return
         self.tasks = [asyncio.create_task(self._carry_out()), asyncio.create_task(self._deliver())]
+        device = self.client.device
+        self.socket = sockets.OpenSocket(device.owner_id, device.id, self.mailbox.post, self._shut, asyncio.get_running_loop())
+        sockets.add(self.socket)
 
     async def disconnect(self, code: int) -> None:
+        if self.socket is not None:
+            sockets.remove(self.socket)
         for task in self.tasks:
             task.cancel()
         await asyncio.gather(*self.tasks, return_exceptions=True)
@@ -105,26 +114,41 @@ class ChatConsumer(AsyncWebsocketConsumer):  # type: ignore[misc]
                 self.mailbox.post(self._error("internal", key=getattr(frame, "key", None), retryable=True))
 
     async def _do(self, frame: Frame) -> None:
-        assert self.client is not None
+        client = self.client
+        if client is None:
+            return
         if isinstance(frame, Stop):
-            await self.runs.watch(frame.run, self.client, self.language)  # refuses what is not theirs; a finished run stays as it is
+            await self.runs.watch(frame.run, client, self.language)  # refuses what is not theirs; a finished run stays as it is
         elif isinstance(frame, Resume):
-            self.mailbox.watch(await self.runs.watch(frame.run, self.client, self.language), frame.after)
+            self.mailbox.watch(await self.runs.watch(frame.run, client, self.language), frame.after)
         else:
-            submitted = await self.runs.submit(frame, self.client, self.language, self.conversation)
-            if isinstance(submitted, UUID):
-                self._note_system(frame, submitted)
-                return
+            submitted = await self.runs.submit(frame, client, self.language, self.conversation)
             if self.legacy is not None:
                 self.conversation = submitted.conversation
-            self.mailbox.watch(submitted)
+            if isinstance(submitted, SystemSet):
+                self._note_system(frame, submitted)
+            else:
+                self.mailbox.watch(submitted)
+            sockets.changed(client.owner, submitted.conversation, but=self.socket)
 
-    def _note_system(self, frame: Frame, conversation: UUID) -> None:
-        if self.legacy is not None:
-            self.conversation = conversation
+    def _note_system(self, frame: Frame, done: SystemSet) -> None:
         cleared = isinstance(frame, SendMessage) and is_system(frame.message) == ""
         code = "system_cleared" if cleared else "system_set"
-        self.mailbox.post(Notice(code=code, message=sentence(code, self.language), conversation=conversation, key=getattr(frame, "key", None)))
+        key = getattr(frame, "key", None)
+        self.mailbox.post(Notice(code=code, message=sentence(code, self.language), conversation=done.conversation, key=key, stored=done.message))
+
+    def _shut(self) -> None:
+        """The device was revoked: nothing more is taken from it, nothing more is sent to it but why."""
+        if self.client is not None:
+            self.client = None
+            self.tasks.append(asyncio.create_task(self._say_goodbye(), name="goodbye"))
+
+    async def _say_goodbye(self) -> None:
+        for task in self.tasks[:2]:
+            task.cancel()
+        with contextlib.suppress(Exception):
+            await asyncio.wait_for(self._send_frame(self._error("not_paired")), GOODBYE_S)
+        await self.close(NOT_PAIRED)
 
     async def _deliver(self) -> None:
         """A socket that is gone ends its own delivery and nothing else; the runs go on."""

@@ -42,6 +42,8 @@ class LiveRun:
         """Its text is being made final: the durable log takes no more of it."""
         self.over = asyncio.Event()
         self._listeners: set[Callable[[], None]] = set()
+        self._thought_from: float | None = None
+        self._thought_until: float | None = None
 
     @property
     def conversation(self) -> UUID:
@@ -85,8 +87,22 @@ class LiveRun:
             return
         self.tokens += delta.tokens
         if delta.text:
+            self._time_thinking(delta.channel)
             self.log.append(delta.channel, delta.text)
             self.changed()
+
+    def _time_thinking(self, channel: str) -> None:
+        if channel == "thinking":
+            self._thought_from = self._thought_from or monotonic()
+        elif self._thought_from is not None and self._thought_until is None:
+            self._thought_until = monotonic()
+
+    def thinking_s(self) -> float | None:
+        """How long the message has thought, with the runs before this one; None when it has not."""
+        if self._thought_from is None:
+            return self.new.base_thinking_s
+        mine = (self._thought_until or monotonic()) - self._thought_from
+        return round((self.new.base_thinking_s or 0.0) + mine, 2)
 
     def fail(self, code: str, message: str, *, retryable: bool) -> None:
         self.audit |= {"error_code": code, "error": message}

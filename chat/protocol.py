@@ -23,6 +23,7 @@ Preset = Literal["balanced", "precise", "creative", "tutorial"]
 
 Key = Annotated[str, Field(min_length=1, max_length=MAX_KEY_CHARS)]
 Text = Annotated[str, Field(max_length=MAX_MESSAGE_CHARS)]
+ModelName = Annotated[str, Field(max_length=200)]
 
 
 class Frame(BaseModel):
@@ -68,6 +69,8 @@ class SendMessage(Frame):
     parent: Id | None = Field(None, description="The message that this one follows; without it the newest of the conversation's open branch.")
     key: Key | None = Field(None, description="Chosen by the client for each send; the same key twice is the same message.")
     options: Options | None = None
+    model: ModelName | None = Field(None, description="Which model answers, here and from now on in this conversation; empty: the default one.")
+    persona: int | None = Field(None, ge=0, le=2**63 - 1, description="The conversation's persona from now on; 0: none.")
 
 
 class Stop(Frame):
@@ -92,6 +95,7 @@ class Regenerate(Frame):
     message: Id
     key: Key | None = None
     options: Options | None = None
+    model: ModelName | None = Field(None, description="Which model gives this one answer; without it, the conversation's.")
 
 
 class Continue(Frame):
@@ -111,6 +115,7 @@ class Edit(Frame):
     content: Text
     key: Key | None = None
     options: Options | None = None
+    model: ModelName | None = Field(None, description="Which model gives this one answer; without it, the conversation's.")
 
 
 class Ping(Frame):
@@ -178,6 +183,7 @@ class UsageCount(Frame):
 class TimingSeconds(Frame):
     queue_s: float | None = None
     first_token_s: float | None = None
+    thinking_s: float | None = Field(None, description="How long the message's thinking took, all its runs together; absent when there is none.")
     total_s: float | None = None
     tokens_per_second: float | None = None
 
@@ -202,6 +208,7 @@ class Error(Frame):
     retryable: bool = False
     run: Id | None = None
     key: str | None = Field(None, description="The key of the frame that was refused.")
+    retry_after_s: float | None = Field(None, ge=0, description="Seconds after which it will be taken, where the server knows.")
 
 
 class Notice(Frame):
@@ -212,6 +219,14 @@ class Notice(Frame):
     message: str
     conversation: Id | None = None
     key: str | None = None
+    stored: Id | None = Field(None, description="The message that was stored.")
+
+
+class Changed(Frame):
+    """Something of a conversation changed elsewhere: it was written in, renamed, pinned, deleted. Fetch it again over HTTP."""
+
+    type: Literal["changed"] = "changed"
+    conversation: Id
 
 
 class Pong(Frame):
@@ -221,7 +236,7 @@ class Pong(Frame):
 
 
 CLIENT_FRAMES: tuple[type[Frame], ...] = (SendMessage, Stop, Resume, Regenerate, Continue, Edit, Ping)
-SERVER_FRAMES: tuple[type[Frame], ...] = (Queued, Start, Stream, End, Error, Notice, Pong)
+SERVER_FRAMES: tuple[type[Frame], ...] = (Queued, Start, Stream, End, Error, Notice, Changed, Pong)
 
 
 def _client_type(value: Any) -> str:
@@ -239,7 +254,7 @@ ClientFrame = Annotated[
     | Annotated[Ping, Tag("ping")],
     Discriminator(_client_type),
 ]
-ServerFrame = Queued | Start | Stream | End | Error | Notice | Pong
+ServerFrame = Queued | Start | Stream | End | Error | Notice | Changed | Pong
 _CLIENT: TypeAdapter[Any] = TypeAdapter(ClientFrame)
 _TYPES = [str(frame.model_fields["type"].annotation.__args__[0]) for frame in CLIENT_FRAMES]  # type: ignore[union-attr]
 
@@ -269,15 +284,15 @@ def _parse(text: str) -> Any:
         raise BadFrame(f"Expected a JSON object, got {_short(text)}.")
     key = value.get("key")
     key = key if isinstance(key, str) and 0 < len(key) <= MAX_KEY_CHARS else None
-    if unstorable := _unstorable(value):
-        raise BadFrame(f"Expected text in whole characters, got {unstorable}.")
+    if found := unstorable(value):
+        raise BadFrame(f"Expected text in whole characters, got {found}.")
     try:
         return _CLIENT.validate_python(value)
     except ValidationError as error:
         raise BadFrame(_sentence(value, error), key) from error
 
 
-def _unstorable(value: dict[str, Any]) -> str:
+def unstorable(value: Any) -> str:
     r"""Escapes that JSON allows and neither a socket nor a database can carry: \ud83d alone, and \u0000."""
     strings = list(_strings(value))
     if any("\0" in string for string in strings):

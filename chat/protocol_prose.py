@@ -5,6 +5,7 @@ from __future__ import annotations
 from uuid import UUID
 
 from chat.protocol import (
+    Changed,
     Context,
     Continue,
     Edit,
@@ -59,8 +60,8 @@ The same, for machines: [protocol.schema.json](protocol.schema.json).
 
 RULES = """
 - **A run is one answer being written.** It belongs to the server, not to a socket: a client that goes away changes nothing about it.
-- **`seq` counts a run's frames** from 0 (`start`) without a gap. `queued`, `error` and `notice` have none: they may come again and then say
-  the same.
+- **`seq` counts a run's frames** from 0 (`start`) without a gap. `queued`, `error`, `notice` and `changed` have none: they may come again and
+  then say the same.
 - **Merged frames.** For a slow or late reader the server joins consecutive `stream` frames of one channel. The joined frame has the `seq`
   of the last and, as `first`, that of the first. A reader that has seen up to `n` applies a frame whose `first` (or else `seq`) is `n + 1`,
   ignores one whose `seq` is at most `n`, and answers any other with `resume`: where the borders inside a merged frame lie is not known.
@@ -76,8 +77,10 @@ RULES = """
 - **A message is stored when `queued` or `start` has come** with its `key` (or `notice`, for `/system`). Until then the client keeps it and
   may send it again with the same `key`: the same key twice is the same message. An `error` with the `key` says that it was refused; try
   again later only when `retryable`.
-- **Unknown fields** in frames from the server are to be ignored: there may be more of them. The server refuses unknown fields, with an
-  `error` that names the field.
+- **`changed` names a conversation** that was written in, renamed, pinned, deleted or begun by another socket or over HTTP. All sockets of its
+  person get it; what it is now is at `/api/conversations/{id}`. A client that misses one loses nothing that its next look does not show.
+- **Unknown fields and unknown types** in frames from the server are to be ignored: there may be more of them. The server refuses unknown
+  fields, with an `error` that names the field.
 - **Who is not paired** gets an `error` with the code `not_paired`, and the connection is closed with 4401. Connecting again at once does not
   help.
 - **`ping`** is answered with `pong` at once. Phones lose connections without noticing: a client that heard nothing for a while should ask.
@@ -116,7 +119,8 @@ EXAMPLES: dict[type[Frame], Frame] = {
         timing=TimingSeconds(queue_s=0.0, first_token_s=0.12, total_s=0.31, tokens_per_second=26.3),
     ),
     Error: Error(code="empty", message="The message is empty.", key=KEY),
-    Notice: Notice(code="system_set", message="The system prompt is set.", conversation=CONVERSATION, key=KEY),
+    Notice: Notice(code="system_set", message="The system prompt is set.", conversation=CONVERSATION, key=KEY, stored=QUESTION),
+    Changed: Changed(conversation=CONVERSATION),
     Pong: Pong(),
 }
 

@@ -19,7 +19,7 @@ from uuid import UUID
 
 from django.utils import timezone
 
-from chat import selectors, services
+from chat import selectors, services, sockets
 from chat.database import in_database
 from chat.identity import Client
 from chat.liverun import LiveRun, StoredRun
@@ -40,6 +40,7 @@ SAVE_TRIES = 5
 SYSTEM_COMMAND = "/system"
 
 Submission = SendMessage | Regenerate | Continue | Edit
+Submitted = LiveRun | StoredRun | services.SystemSet
 
 
 class Rejected(Exception):
@@ -68,8 +69,8 @@ class RunManager:
 
     # --- what sockets ask for ---
 
-    async def submit(self, frame: Submission, client: Client, language: str, conversation: UUID | None = None) -> LiveRun | StoredRun | UUID:
-        """Store what `frame` asks for and start its run. Returns the run to watch; for `/system …`, the conversation.
+    async def submit(self, frame: Submission, client: Client, language: str, conversation: UUID | None = None) -> Submitted:
+        """Store what `frame` asks for and start its run. Returns the run to watch; for `/system …`, what it set.
 
         `conversation` is where a message goes that names none. The same key again returns the same run. Raises Rejected.
         """
@@ -130,6 +131,7 @@ class RunManager:
                 base_thinking=run.new.base_thinking,
                 base_answer=run.new.base_answer,
                 finish_reason="interrupted",
+                thinking_s=run.thinking_s(),
                 **run.unsaved_start | run.audit | {"completion_tokens": run.tokens},
             )
 
@@ -151,12 +153,12 @@ class RunManager:
         if content is not None and window is not None and len(content.encode()) > window // 2:
             await self.engine.prepare(GenerationRequest("check", (ChatMessage("user", content),), asked))
 
-    async def _set_system(self, frame: SendMessage, prompt: str, client: Client) -> UUID:
+    async def _set_system(self, frame: SendMessage, prompt: str, client: Client) -> services.SystemSet:
         return await in_database(services.set_system_prompt, device=client.device, content=prompt, conversation=frame.conversation, key=frame.key)
 
-    async def _again(self, done: services.AlreadyDone, client: Client, language: str, key: str | None) -> LiveRun | StoredRun | UUID:
+    async def _again(self, done: services.AlreadyDone, client: Client, language: str, key: str | None) -> Submitted:
         if done.run is None:
-            return await in_database(selectors.conversation_of, done.message)
+            return services.SystemSet(await in_database(selectors.conversation_of, done.message), done.message)
         try:
             return await self.watch(done.run, client, language)
         except Rejected as rejected:
@@ -254,6 +256,7 @@ class RunManager:
             run.begin(self.engine.info.name if self.engine else "", None)
         total_s = round(monotonic() - run.submitted, 4)
         run.audit |= {"total_s": total_s, "completion_tokens": run.tokens}
+        thinking_s = run.thinking_s()
         await self._save_end(run, reason)
         run.log.end = End(
             run=run.new.run,
@@ -265,6 +268,7 @@ class RunManager:
             timing=TimingSeconds(
                 queue_s=run.audit.get("queue_s"),
                 first_token_s=run.audit.get("first_token_s"),
+                thinking_s=thinking_s,
                 total_s=total_s,
                 tokens_per_second=run.audit.get("tokens_per_second"),
             ),
@@ -274,6 +278,7 @@ class RunManager:
             del self._newest[run.new.conversation]
         run.over.set()
         run.changed()
+        sockets.changed(run.client.owner, run.new.conversation)
 
     async def _save_end(self, run: LiveRun, reason: FinishReason) -> None:
         for attempt in range(SAVE_TRIES):
@@ -285,6 +290,7 @@ class RunManager:
                     base_thinking=run.new.base_thinking,
                     base_answer=run.new.base_answer,
                     finish_reason=reason,
+                    thinking_s=run.thinking_s(),
                     **run.unsaved_start | run.audit,
                 )
                 return
@@ -329,11 +335,12 @@ def _write(frame: Submission, client: Client) -> Callable[[], services.NewRun]:
     }
     match frame:
         case SendMessage():
-            return partial(services.send, content=frame.message, conversation=frame.conversation, parent=frame.parent, **common)
+            place: dict[str, Any] = {"conversation": frame.conversation, "parent": frame.parent, "model": frame.model, "persona": frame.persona}
+            return partial(services.send, content=frame.message, **place, **common)
         case Edit():
-            return partial(services.edit, message=frame.message, content=frame.content, **common)
+            return partial(services.edit, message=frame.message, content=frame.content, model=frame.model, **common)
         case Regenerate():
-            return partial(services.regenerate, message=frame.message, **common)
+            return partial(services.regenerate, message=frame.message, model=frame.model, **common)
         case Continue():
             return partial(services.continue_answer, message=frame.message, **common)
 

@@ -1,4 +1,4 @@
-"""Reads. Synchronous: async code awaits them through `database_sync_to_async`."""
+"""Reads: what a run needs, then what a person sees. Synchronous: async code awaits them through `in_database`."""
 
 from __future__ import annotations
 
@@ -6,10 +6,16 @@ from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
-from chat.models import Conversation, Device, Message, Run
+from django.db.models import Case, IntegerField, Q, QuerySet, When
+from django.db.models.functions import Left
+
+from chat.cursors import Page, Place, behind
+from chat.exporting import exported
+from chat.models import Conversation, Device, Feedback, Message, Persona, Run
 from chat.presets import sampling_of
 from chat.protocol import Context, End, Error, Start, TimingSeconds, UsageCount
 from chat.runlog import RunLog, unpack
+from chat.search import matching, snippet
 from inference.types import ChatMessage, Prefill, Sampling
 
 
@@ -23,6 +29,8 @@ class ModelInput:
     """Conversation over persona: the engine drops what it does not understand."""
     asked: Sampling
     """What the message itself asked for: refused where the engine does not understand it."""
+    model: str = ""
+    """Which of the configured models is to answer; blank: the default one."""
 
 
 def model_input(run_id: UUID, default_system_prompt: str = "") -> ModelInput:
@@ -43,7 +51,7 @@ def model_input(run_id: UUID, default_system_prompt: str = "") -> ModelInput:
     layered = sampling_of(conversation.options).over(sampling_of(persona.options) if persona else Sampling())
     asked = sampling_of({k: v for k, v in run.options.items() if k != "preset"})
     preset = sampling_of({"preset": run.options["preset"]}) if "preset" in run.options else Sampling()
-    return ModelInput(tuple(messages), prefill, preset.over(layered), asked)
+    return ModelInput(tuple(messages), prefill, preset.over(layered), asked, run.model)
 
 
 def _turns(rows: list[Message]) -> list[ChatMessage]:
@@ -106,47 +114,195 @@ def stored_log(run: Run) -> RunLog:
         seq=len(log.pieces) + 1,
         finish_reason=run.finish_reason,
         usage=UsageCount(prompt_tokens=run.prompt_tokens, completion_tokens=run.completion_tokens or 0),
-        timing=TimingSeconds(queue_s=run.queue_s, first_token_s=run.first_token_s, total_s=run.total_s, tokens_per_second=run.tokens_per_second),
+        timing=TimingSeconds(
+            queue_s=run.queue_s,
+            first_token_s=run.first_token_s,
+            thinking_s=message.thinking_s,
+            total_s=run.total_s,
+            tokens_per_second=run.tokens_per_second,
+        ),
     )
     return log
 
 
-def conversation_list(owner: UUID, limit: int = 50) -> list[dict[str, Any]]:
-    """The newest conversations of an owner."""
-    rows = Conversation.objects.filter(owner_id=owner).order_by("-updated_at")[:limit]
-    return [{"id": str(row.id), "title": row.title, "updated_at": row.updated_at.isoformat()} for row in rows]
+# --- what a person sees -----------------------------------------------------------------------------------------------------------
+
+PREVIEW_CHARS = 120
+
+
+def conversation_list(owner: UUID, cursor: str | None = None, limit: int = 50, query: str = "") -> Page:
+    """The conversations of an owner: pinned ones first, then the newest. `query`: only those with it in the title or a message. Raises BadCursor."""
+    rows = _listed(owner)
+    if query.strip():
+        rows = rows.filter(Q(title__icontains=query.strip()) | Q(messages__in=matching(query))).distinct()
+    if cursor:
+        place = Place.of(cursor)
+        older = Q(updated_at__lt=place.when) | Q(updated_at=place.when, id__lt=place.id)
+        rows = rows.filter((Q(group=0) & older) | Q(group=1) if place.group == 0 else Q(group=1) & older)
+    found = list(rows.order_by("group", "-updated_at", "-id")[: limit + 1])
+    running = set(
+        Run.objects.filter(status__in=(Run.Status.QUEUED, Run.Status.RUNNING), message__conversation__owner_id=owner).values_list(
+            "message__conversation_id", flat=True
+        )
+    )
+    last = found[limit - 1] if len(found) > limit else None
+    items = [_conversation(row, running=row.id in running) for row in found[:limit]]
+    return Page(items, Place(last.updated_at, last.id, last.group).cursor() if last else None)
+
+
+def conversation(owner: UUID, conversation: UUID) -> dict[str, Any] | None:
+    """One row of `conversation_list`. None when it is not the owner's."""
+    row = _listed(owner).filter(id=conversation).first()
+    if row is None:
+        return None
+    running = Run.objects.filter(status__in=(Run.Status.QUEUED, Run.Status.RUNNING), message__conversation=row).exists()
+    return _conversation(row, running=running)
 
 
 def conversation_page(owner: UUID, conversation: UUID) -> dict[str, Any] | None:
-    """The open branch of one conversation, for a page to start from. None when it is not the owner's."""
-    found = Conversation.objects.filter(id=conversation, owner_id=owner).first()
-    if found is None:
+    """One conversation with its whole tree of messages, parents before their children. None when it is not the owner's."""
+    row = _listed(owner).filter(id=conversation).first()
+    if row is None:
         return None
-    rows = branch(found.id, found.leaf_id)
-    siblings: dict[UUID | None, list[str]] = {}
-    for sibling, parent in Message.objects.filter(conversation=found).order_by("created_at").values_list("id", "parent_id"):
-        siblings.setdefault(parent, []).append(str(sibling))
-    newest: dict[UUID, Run] = {run.message_id: run for run in Run.objects.filter(message__in=rows).order_by("created_at")}
+    messages = _messages(list(Message.objects.filter(conversation=row).order_by("created_at", "id")))
+    running = any(message["running"] for message in messages)
+    return _conversation(row, running=running) | {"leaf": str(row.leaf_id) if row.leaf_id else None, "messages": messages}
+
+
+def message_page(owner: UUID, conversation: UUID, cursor: str | None = None, limit: int = 50) -> Page | None:
+    """The messages of one conversation, the oldest first. None when it is not the owner's. Raises BadCursor."""
+    if not Conversation.objects.filter(id=conversation, owner_id=owner, deleted_at=None).exists():
+        return None
+    rows = Message.objects.filter(behind("created_at", cursor, newest_first=False), conversation=conversation)
+    found = list(rows.order_by("created_at", "id")[: limit + 1])
+    last = found[limit - 1] if len(found) > limit else None
+    return Page(_messages(found[:limit]), Place(last.created_at, last.id).cursor() if last else None)
+
+
+def message(owner: UUID, message: UUID) -> dict[str, Any] | None:
+    """None when it is not in one of the owner's conversations."""
+    row = Message.objects.filter(id=message, conversation__owner_id=owner, conversation__deleted_at=None).first()
+    return _messages([row])[0] if row else None
+
+
+def search(owner: UUID, query: str, cursor: str | None = None, limit: int = 20) -> Page:
+    """The owner's messages that hold what is asked for, the newest first. Raises BadCursor."""
+    rows = matching(query).filter(behind("created_at", cursor, newest_first=True), conversation__owner_id=owner, conversation__deleted_at=None)
+    found = list(rows.select_related("conversation").order_by("-created_at", "-id")[: limit + 1])
+    last = found[limit - 1] if len(found) > limit else None
+    items = [
+        {
+            "conversation": {"id": str(row.conversation_id), "title": row.conversation.title},
+            "message": str(row.id),
+            "role": row.role,
+            "created_at": row.created_at.isoformat(),
+            "snippet": snippet(row.content, query),
+        }
+        for row in found[:limit]
+    ]
+    return Page(items, Place(last.created_at, last.id).cursor() if last else None)
+
+
+def exported_conversation(owner: UUID, conversation: UUID) -> dict[str, Any] | None:
+    """The export format (exporting.py). None when it is not the owner's."""
+    page = conversation_page(owner, conversation)
+    if page is None:
+        return None
+    persona = Persona.objects.filter(id=page["persona"]).values_list("name", flat=True).first() if page["persona"] else ""
+    return exported(page, persona or "")
+
+
+def persona_list() -> list[dict[str, Any]]:
+    return [_persona(row) for row in Persona.objects.all()]
+
+
+def persona(persona: int) -> dict[str, Any] | None:
+    row = Persona.objects.filter(id=persona).first()
+    return _persona(row) if row else None
+
+
+def device_list(owner: UUID | None, this: UUID | None = None) -> list[dict[str, Any]]:
+    """The paired devices of an owner (None: of everybody), the newest first."""
+    rows = Device.objects.filter(token_hash__isnull=False, **({"owner_id": owner} if owner else {})).order_by("-created_at")
+    return [
+        {
+            "id": str(row.id),
+            "name": row.name,
+            "this": row.id == this,
+            "created_at": row.created_at.isoformat(),
+            "last_seen_at": row.last_seen_at.isoformat() if row.last_seen_at else None,
+            "revoked_at": row.revoked_at.isoformat() if row.revoked_at else None,
+        }
+        for row in rows
+    ]
+
+
+def _listed(owner: UUID) -> QuerySet[Conversation]:
+    """With the beginning of what was said last; the whole text of fifty answers is not for a list."""
+    return Conversation.objects.filter(owner_id=owner, deleted_at=None).annotate(
+        group=Case(When(pinned_at=None, then=1), default=0, output_field=IntegerField()),
+        said=Left("leaf__content", PREVIEW_CHARS * 2),
+        asked=Left("leaf__parent__content", PREVIEW_CHARS * 2),
+    )
+
+
+def _conversation(row: Any, *, running: bool) -> dict[str, Any]:
     return {
-        "id": str(found.id),
-        "title": found.title,
-        "messages": [_message(row, newest.get(row.id), siblings[row.parent_id]) for row in rows],
+        "id": str(row.id),
+        "title": row.title,
+        "pinned": row.pinned_at is not None,
+        "model": row.model,
+        "persona": row.persona_id,
+        "options": row.options,
+        "created_at": row.created_at.isoformat(),
+        "updated_at": row.updated_at.isoformat(),
+        "preview": " ".join((row.said or row.asked or "").split())[:PREVIEW_CHARS],
+        "running": running,
     }
 
 
-def _message(row: Message, run: Run | None, siblings: list[str]) -> dict[str, Any]:
-    running = run is not None and run.status != Run.Status.DONE
+FIGURES = ("id", "status", "finish_reason", "error", "model", "prompt_tokens", "completion_tokens", "context_limit", "tokens_per_second")
+
+
+def _messages(rows: list[Message]) -> list[dict[str, Any]]:
+    """With what their newest runs came to, and what their person thinks of them."""
+    ids = [row.id for row in rows]
+    # The prompts, as long as the conversation each, are not for a page.
+    runs = {run["message_id"]: run for run in _few(Run.objects.order_by("created_at"), ids).values("message_id", *FIGURES)}
+    ratings = {one.message_id: one for one in _few(Feedback.objects.all(), ids)}
+    return [_message(row, runs.get(row.id), ratings.get(row.id)) for row in rows]
+
+
+def _few(rows: QuerySet[Any], messages: list[UUID]) -> QuerySet[Any]:
+    """Those of a few messages by their ids; of many, by their conversation: databases limit the length of a list."""
+    if len(messages) <= 200:
+        return rows.filter(message__in=messages)
+    return rows.filter(message__conversation__in=Message.objects.filter(id=messages[0]).values("conversation"))
+
+
+def _message(row: Message, run: dict[str, Any] | None, feedback: Feedback | None) -> dict[str, Any]:
+    figures = run or dict.fromkeys(FIGURES)
     return {
         "id": str(row.id),
         "parent": str(row.parent_id) if row.parent_id else None,
         "role": row.role,
         "content": row.content,
         "thinking": row.thinking,
+        "thinking_s": row.thinking_s,
         "created_at": row.created_at.isoformat(),
-        "siblings": siblings,
-        "run": str(run.id) if run else None,
-        "running": running,
-        "finish_reason": run.finish_reason if run else "",
-        "error": run.error if run else "",
-        "model": run.model if run else "",
+        "rating": feedback.rating if feedback else 0,
+        "comment": feedback.comment if feedback else "",
+        "run": str(run["id"]) if run else None,
+        "running": run is not None and run["status"] != Run.Status.DONE,
+        "finish_reason": figures["finish_reason"] or "",
+        "error": figures["error"] or "",
+        "model": figures["model"] or "",
+        "prompt_tokens": figures["prompt_tokens"],
+        "completion_tokens": figures["completion_tokens"],
+        "context_limit": figures["context_limit"],
+        "tokens_per_second": figures["tokens_per_second"],
     }
+
+
+def _persona(row: Persona) -> dict[str, Any]:
+    return {"id": row.id, "name": row.name, "description": row.description, "system_prompt": row.system_prompt, "options": row.options}

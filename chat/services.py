@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 from uuid import UUID, uuid4
@@ -11,10 +11,15 @@ from django.db import IntegrityError, transaction
 from django.db.models import Q
 from django.utils import timezone
 
-from chat.models import Conversation, Device, Message, Run, RunEvent
+from chat import search, sockets
+from chat.exporting import ExportedConversation
+from chat.models import Conversation, Device, Feedback, Message, Persona, Run, RunEvent
 from chat.runlog import Piece, pack, unpack
+from chat.titles import title_of
 
-TITLE_CHARS = 60
+TITLE_CHARS = 200
+COMMENT_CHARS = 2000
+NAME_CHARS = 100
 CONTINUABLE = {Run.FinishReason.LENGTH, Run.FinishReason.STOPPED, Run.FinishReason.INTERRUPTED, Run.FinishReason.ERROR}
 
 
@@ -46,6 +51,15 @@ class NewRun:
     parent: UUID
     base_answer: str = ""
     base_thinking: str = ""
+    base_thinking_s: float | None = None
+
+
+@dataclass(frozen=True)
+class SystemSet:
+    """A system prompt as it was stored."""
+
+    conversation: UUID
+    message: UUID
 
 
 @dataclass(frozen=True)
@@ -65,28 +79,38 @@ def send(
     parent: UUID | None = None,
     key: str | None = None,
     options: Mapping[str, Any] | None = None,
+    model: str | None = None,
+    persona: int | None = None,
 ) -> NewRun:
-    """Store a user message, its empty answer and the run that will fill it. Raises Refused, AlreadyDone."""
+    """Store a user message, its empty answer and the run that will fill it. `model` and `persona` (0: none) stay with the conversation.
+
+    Raises Refused, AlreadyDone.
+    """
     with _once(device, key), transaction.atomic():
         place = _open(device, conversation, content)
+        _choose(place, model, persona)
         question = Message.objects.create(
             conversation=place, parent=_parent(place, parent), role=Message.Role.USER, content=content, device=device, key=key
         )
+        search.index(question)
         return _answer(place, question, device=device, key=key, options=options)
 
 
-def set_system_prompt(*, device: Device, content: str, conversation: UUID | None = None, key: str | None = None) -> UUID:
-    """`/system …`: from here on in this branch; blank text removes it. Returns the conversation. Raises Refused, AlreadyDone."""
+def set_system_prompt(*, device: Device, content: str, conversation: UUID | None = None, key: str | None = None) -> SystemSet:
+    """`/system …`: from here on in this branch; blank text removes it. Raises Refused, AlreadyDone."""
     with _once(device, key), transaction.atomic():
         place = _open(device, conversation, "")
         message = Message.objects.create(
             conversation=place, parent=_parent(place, None), role=Message.Role.SYSTEM, content=content, device=device, key=key
         )
         _move_leaf(place, message)
-        return place.id
+        search.index(message)
+        return SystemSet(place.id, message.id)
 
 
-def edit(*, device: Device, message: UUID, content: str, key: str | None = None, options: Mapping[str, Any] | None = None) -> NewRun:
+def edit(
+    *, device: Device, message: UUID, content: str, key: str | None = None, options: Mapping[str, Any] | None = None, model: str | None = None
+) -> NewRun:
     """A new branch beside the user's message, answered anew. Raises Refused, AlreadyDone."""
     with _once(device, key), transaction.atomic():
         old = _own_message(device, message)
@@ -95,17 +119,20 @@ def edit(*, device: Device, message: UUID, content: str, key: str | None = None,
         question = Message.objects.create(
             conversation=old.conversation, parent=old.parent, role=Message.Role.USER, content=content, device=device, key=key
         )
-        return _answer(old.conversation, question, device=device, key=key, options=options)
+        search.index(question)
+        return _answer(old.conversation, question, device=device, key=key, options=options, model=model)
 
 
-def regenerate(*, device: Device, message: UUID, key: str | None = None, options: Mapping[str, Any] | None = None) -> NewRun:
+def regenerate(
+    *, device: Device, message: UUID, key: str | None = None, options: Mapping[str, Any] | None = None, model: str | None = None
+) -> NewRun:
     """Another answer beside the old one. `message` is the answer or its question. Raises Refused, AlreadyDone."""
     with _once(device, key), transaction.atomic():
         found = _own_message(device, message)
         question = found.parent if found.role == Message.Role.ASSISTANT else found
         if question is None or question.role != Message.Role.USER:
             raise Refused("nothing_to_answer")
-        return _answer(found.conversation, question, device=device, key=key, options=options)
+        return _answer(found.conversation, question, device=device, key=key, options=options, model=model)
 
 
 def continue_answer(*, device: Device, message: UUID, key: str | None = None, options: Mapping[str, Any] | None = None) -> NewRun:
@@ -120,10 +147,16 @@ def continue_answer(*, device: Device, message: UUID, key: str | None = None, op
         if newest.finish_reason not in CONTINUABLE:
             raise Refused("nothing_to_continue")
         run = Run.objects.create(
-            message=answer, device=device, key=key, options=options or {}, base_answer=len(answer.content), base_thinking=len(answer.thinking)
+            message=answer,
+            device=device,
+            key=key,
+            options=options or {},
+            model=answer.conversation.model,
+            base_answer=len(answer.content),
+            base_thinking=len(answer.thinking),
         )
         _move_leaf(answer.conversation, answer)
-        return NewRun(run.id, answer.conversation_id, answer.id, answer.parent_id, answer.content, answer.thinking)
+        return NewRun(run.id, answer.conversation_id, answer.id, answer.parent_id, answer.content, answer.thinking, answer.thinking_s)
 
 
 def run_started(*, run: UUID, **audit: Any) -> None:
@@ -156,14 +189,18 @@ def append_events(events: Iterable[Event]) -> None:
         RunEvent.objects.bulk_create(rows, ignore_conflicts=True)
 
 
-def finish_run(*, run: UUID, pieces: list[Piece], base_thinking: str, base_answer: str, finish_reason: str, **audit: Any) -> None:
-    """Make a run's text final and remove its log."""
+def finish_run(
+    *, run: UUID, pieces: list[Piece], base_thinking: str, base_answer: str, finish_reason: str, thinking_s: float | None = None, **audit: Any
+) -> None:
+    """Make a run's text final and remove its log. `thinking_s` is the message's; None leaves what is stored."""
     with transaction.atomic():
         row = Run.objects.select_related("message__conversation").get(id=run)
         message = row.message
         message.thinking = base_thinking + "".join(p.text for p in pieces if p.channel == "thinking")
         message.content = base_answer + "".join(p.text for p in pieces if p.channel == "answer")
-        message.save(update_fields=["thinking", "content"])
+        message.thinking_s = thinking_s or message.thinking_s
+        message.save(update_fields=["thinking", "content", "thinking_s"])
+        search.index(message)
         now = timezone.now()
         Run.objects.filter(id=run).update(
             status=Run.Status.DONE,
@@ -226,16 +263,19 @@ class _once:
 
 
 def _open(device: Device, conversation: UUID | None, content: str) -> Conversation:
-    """The conversation, locked for this transaction; made where there is none. A client may choose the id of a new one."""
-    title = " ".join(content.split())[:TITLE_CHARS]
+    """The conversation, locked for this transaction; made where there is none. A client may choose the id of a new one.
+
+    What is said in a deleted one brings it back: its person has it open on another device.
+    """
+    title = title_of(content)
     if conversation is not None:
         found = Conversation.objects.select_for_update().filter(id=conversation).first()
         if found is not None:
             if found.owner_id != device.owner_id:
                 raise Refused("no_conversation")
-            if not found.title and title:
-                found.title = title
-                found.save(update_fields=["title"])
+            if (not found.title and title) or found.deleted_at:
+                found.title, found.deleted_at = found.title or title, None
+                found.save(update_fields=["title", "deleted_at"])
             return found
     return Conversation.objects.create(id=conversation or uuid4(), owner_id=device.owner_id, title=title)
 
@@ -253,7 +293,7 @@ def _own_message(device: Device, message: UUID) -> Message:
     found = (
         Message.objects.select_related("conversation", "parent")
         .select_for_update(of=("self",))
-        .filter(id=message, conversation__owner_id=device.owner_id)
+        .filter(id=message, conversation__owner_id=device.owner_id, conversation__deleted_at=None)
         .first()
     )
     if found is None:
@@ -261,12 +301,184 @@ def _own_message(device: Device, message: UUID) -> Message:
     return found
 
 
-def _answer(conversation: Conversation, question: Message, *, device: Device, key: str | None, options: Mapping[str, Any] | None) -> NewRun:
+def _choose(conversation: Conversation, model: str | None, persona: int | None) -> None:
+    """What answers in this conversation from now on; None changes nothing."""
+    changes: dict[str, Any] = {}
+    if model is not None and model != conversation.model:
+        changes["model"] = model
+    if persona is not None and (persona or None) != conversation.persona_id:
+        changes["persona_id"] = _persona(persona)
+    if changes:
+        Conversation.objects.filter(id=conversation.id).update(**changes)
+        conversation.model = changes.get("model", conversation.model)
+        conversation.persona_id = changes.get("persona_id", conversation.persona_id)
+
+
+def _persona(persona: int | None) -> int | None:
+    """Its id; None for 0. Raises Refused when there is none of that id."""
+    if persona and not Persona.objects.filter(id=persona).exists():
+        raise Refused("no_persona")
+    return persona or None
+
+
+def _answer(
+    conversation: Conversation,
+    question: Message,
+    *,
+    device: Device,
+    key: str | None,
+    options: Mapping[str, Any] | None,
+    model: str | None = None,
+) -> NewRun:
+    """`model` answers this once; without it, the conversation's. What is stored with the run becomes what really answered when it starts."""
     answer = Message.objects.create(conversation=conversation, parent=question, role=Message.Role.ASSISTANT)
-    run = Run.objects.create(message=answer, device=device, key=key, options=options or {})
+    run = Run.objects.create(message=answer, device=device, key=key, options=options or {}, model=conversation.model if model is None else model)
     _move_leaf(conversation, answer)
     return NewRun(run.id, conversation.id, answer.id, question.id)
 
 
 def _move_leaf(conversation: Conversation, leaf: Message) -> None:
     Conversation.objects.filter(id=conversation.id).update(leaf=leaf, updated_at=timezone.now())
+
+
+# --- what a person does with a whole conversation -------------------------------------------------------------------------------
+
+
+def update_conversation(*, owner: UUID, conversation: UUID, **changes: Any) -> None:
+    """Change `title`, `pinned`, `persona` (id; 0 or None: none), `model`, `options`, `leaf` (the message that its open branch leads to).
+
+    Raises Refused.
+    """
+    with transaction.atomic():
+        found = _own_conversation(owner, conversation)
+        fields: dict[str, Any] = {}
+        for name, value in changes.items():
+            fields |= _CHANGES[name](found, value)
+        if fields:
+            Conversation.objects.filter(id=found.id).update(**fields)
+            _tell(owner, conversation)
+
+
+def _titled(_: Conversation, title: str) -> dict[str, Any]:
+    plain = " ".join(title.split())
+    if not plain:
+        raise Refused("no_title")
+    return {"title": plain[:TITLE_CHARS]}
+
+
+def _opened(conversation: Conversation, message: UUID) -> dict[str, Any]:
+    """A branch is opened down to its end: to the newest message below the one that was chosen."""
+    children: dict[UUID | None, list[UUID]] = {}
+    for child, parent in Message.objects.filter(conversation=conversation).order_by("created_at").values_list("id", "parent_id"):
+        children.setdefault(parent, []).append(child)
+    if not any(message in siblings for siblings in children.values()):
+        raise Refused("no_message")
+    while message in children:
+        message = children[message][-1]
+    return {"leaf_id": message}
+
+
+_CHANGES: Mapping[str, Callable[[Conversation, Any], dict[str, Any]]] = {
+    "title": _titled,
+    "pinned": lambda found, pinned: {"pinned_at": (found.pinned_at or timezone.now()) if pinned else None},
+    "persona": lambda _, persona: {"persona_id": _persona(persona or 0)},
+    "model": lambda _, model: {"model": model},
+    "options": lambda _, options: {"options": options},
+    "leaf": _opened,
+}
+
+
+def delete_conversation(*, owner: UUID, conversation: UUID) -> None:
+    """Hide it from its person. The record stays. Raises Refused."""
+    with transaction.atomic():
+        found = _own_conversation(owner, conversation)
+        Conversation.objects.filter(id=found.id).update(deleted_at=timezone.now())
+        _tell(owner, conversation)
+
+
+def restore_conversation(*, owner: UUID, conversation: UUID) -> None:
+    """Undo `delete_conversation`. Raises Refused."""
+    with transaction.atomic():
+        if not Conversation.objects.filter(id=conversation, owner_id=owner).update(deleted_at=None):
+            raise Refused("no_conversation")
+        _tell(owner, conversation)
+
+
+def import_conversation(*, device: Device, data: ExportedConversation) -> Conversation:
+    """Store an exported conversation as a new one of this device's person. No audit comes along: nothing here has made those answers."""
+    with transaction.atomic():
+        made = Conversation.objects.create(
+            owner_id=device.owner_id,
+            title=data.title[:TITLE_CHARS],
+            options=data.options.model_dump(exclude_none=True),
+            created_at=data.created_at or timezone.now(),
+        )
+        ids: dict[str, UUID] = {}
+        for row in data.messages:
+            parent = ids.get(row.parent) if row.parent else None
+            message = Message.objects.create(
+                conversation=made,
+                parent_id=parent,
+                role=row.role,
+                content=row.content,
+                thinking=row.thinking,
+                thinking_s=row.thinking_s,
+                device=device,
+                created_at=row.created_at or timezone.now(),
+            )
+            search.index(message)
+            if row.rating:
+                Feedback.objects.create(message=message, device=device, rating=row.rating, comment=row.comment)
+            ids[row.id] = message.id
+        leaf = ids.get(data.leaf or "") or (list(ids.values())[-1] if ids else None)
+        Conversation.objects.filter(id=made.id).update(leaf=leaf)
+        _tell(device.owner_id, made.id)
+        return made
+
+
+def rate(*, device: Device, message: UUID, rating: int, comment: str = "") -> None:
+    """Thumbs up (1) or down (-1) for an answer; again: the new one holds. Raises Refused."""
+    with transaction.atomic():
+        found = _own_message(device, message)
+        if found.role != Message.Role.ASSISTANT:
+            raise Refused("only_answers_are_rated")
+        Feedback.objects.update_or_create(message=found, defaults={"device": device, "rating": rating, "comment": comment[:COMMENT_CHARS]})
+        _tell(device.owner_id, found.conversation_id)
+
+
+def unrate(*, device: Device, message: UUID) -> None:
+    """Take the thumb back. Raises Refused."""
+    with transaction.atomic():
+        found = _own_message(device, message)
+        Feedback.objects.filter(message=found).delete()
+        _tell(device.owner_id, found.conversation_id)
+
+
+def _own_conversation(owner: UUID, conversation: UUID) -> Conversation:
+    found = Conversation.objects.select_for_update().filter(id=conversation, owner_id=owner, deleted_at=None).first()
+    if found is None:
+        raise Refused("no_conversation")
+    return found
+
+
+def _tell(owner: UUID, conversation: UUID) -> None:
+    transaction.on_commit(lambda: sockets.changed(owner, conversation))
+
+
+# --- devices ----------------------------------------------------------------------------------------------------------------------
+
+
+def rename_device(*, owner: UUID, device: UUID, name: str) -> None:
+    """Raises Refused."""
+    plain = " ".join(name.split())[:NAME_CHARS]
+    if not plain:
+        raise Refused("no_name")
+    if not Device.objects.filter(id=device, owner_id=owner).update(name=plain):
+        raise Refused("no_device")
+
+
+def revoke_device(*, device: UUID) -> None:
+    """Shut a device out, on its open sockets at once. Its conversations stay. Raises Refused when there is none that is paired."""
+    if not Device.objects.filter(id=device, revoked_at=None, token_hash__isnull=False).update(revoked_at=timezone.now()):
+        raise Refused("no_device")
+    transaction.on_commit(lambda: sockets.close_device(device))

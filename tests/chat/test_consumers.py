@@ -39,7 +39,10 @@ async def connect(runs: RunManager) -> AsyncIterator[Connect]:
 
 
 async def receive(socket: WebsocketCommunicator) -> dict[str, Any]:
-    return json.loads(await socket.receive_from(timeout=10))
+    """The next frame but `changed`, which has a test of its own: it comes whenever anything was stored."""
+    while (frame := json.loads(await socket.receive_from(timeout=10)))["type"] == "changed":
+        pass
+    return frame
 
 
 async def until(socket: WebsocketCommunicator, kind: str) -> list[dict[str, Any]]:

@@ -88,15 +88,17 @@ def test_a_run_is_found_by_its_owner_only(client: Client, stranger: Client) -> N
     assert selectors.find_run(device=stranger.device, run=new.run) is None
 
 
-def test_a_page_starts_from_the_open_branch(client: Client, stranger: Client) -> None:
+def test_a_page_is_the_whole_tree_and_says_which_branch_is_open(client: Client, stranger: Client) -> None:
     first = services.send(device=client.device, content="one")
     finish(first, "uno")
     again = services.regenerate(device=client.device, message=first.message)
     page = selectors.conversation_page(client.owner, first.conversation)
     assert page is not None
-    question, answer = page["messages"]
-    assert (question["content"], answer["id"], answer["running"], answer["run"]) == ("one", str(again.message), True, str(again.run))
-    assert answer["siblings"] == [str(first.message), str(again.message)]
+    question, old, new = page["messages"]
+    assert (question["content"], old["content"], old["running"], new["running"], new["run"]) == ("one", "uno", False, True, str(again.run))
+    assert old["parent"] == new["parent"] == question["id"]
+    assert page["leaf"] == new["id"] == str(again.message)
     assert selectors.conversation_page(stranger.owner, first.conversation) is None
-    assert [row["id"] for row in selectors.conversation_list(client.owner)] == [str(first.conversation)]
-    assert selectors.conversation_list(stranger.owner) == []
+    (row,) = selectors.conversation_list(client.owner).items
+    assert (row["id"], row["running"], row["title"]) == (str(first.conversation), True, "one")
+    assert selectors.conversation_list(stranger.owner).items == []

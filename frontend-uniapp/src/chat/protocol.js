@@ -30,6 +30,7 @@ export const SERVER = Object.freeze({
   END: "end",
   ERROR: "error",
   NOTICE: "notice",
+  CHANGED: "changed",
   PONG: "pong",
 });
 
@@ -63,6 +64,13 @@ export const OPTIONS = Object.freeze({
 });
 
 /**
+ * Something of a conversation changed elsewhere: it was written in, renamed, pinned, deleted. Fetch it again over HTTP.
+ * @typedef {object} ChangedFrame
+ * @property {"changed"} type
+ * @property {string} conversation
+ */
+
+/**
  * How full the model's context window is.
  * @typedef {object} Context
  * @property {number} [used] Tokens of the prompt.
@@ -87,6 +95,7 @@ export const OPTIONS = Object.freeze({
  * @property {string} content
  * @property {string|null} [key]
  * @property {Options|null} [options]
+ * @property {string|null} [model] Which model gives this one answer; without it, the conversation's.
  */
 
 /**
@@ -109,6 +118,7 @@ export const OPTIONS = Object.freeze({
  * @property {boolean} retryable
  * @property {string} [run]
  * @property {string} [key] The key of the frame that was refused.
+ * @property {number} [retry_after_s] Seconds after which it will be taken, where the server knows.
  */
 
 /**
@@ -119,6 +129,7 @@ export const OPTIONS = Object.freeze({
  * @property {string} message
  * @property {string} [conversation]
  * @property {string} [key]
+ * @property {string} [stored] The message that was stored.
  */
 
 /**
@@ -168,6 +179,7 @@ export const OPTIONS = Object.freeze({
  * @property {string} message
  * @property {string|null} [key]
  * @property {Options|null} [options]
+ * @property {string|null} [model] Which model gives this one answer; without it, the conversation's.
  */
 
 /**
@@ -187,6 +199,8 @@ export const OPTIONS = Object.freeze({
  * @property {string|null} [parent] The message that this one follows; without it the newest of the conversation's open branch.
  * @property {string|null} [key] Chosen by the client for each send; the same key twice is the same message.
  * @property {Options|null} [options]
+ * @property {string|null} [model] Which model answers, here and from now on in this conversation; empty: the default one.
+ * @property {number|null} [persona] The conversation's persona from now on; 0: none.
  */
 
 /**
@@ -227,6 +241,7 @@ export const OPTIONS = Object.freeze({
  * @typedef {object} TimingSeconds
  * @property {number} [queue_s]
  * @property {number} [first_token_s]
+ * @property {number} [thinking_s] How long the message's thinking took, all its runs together; absent when there is none.
  * @property {number} [total_s]
  * @property {number} [tokens_per_second]
  */
@@ -238,4 +253,4 @@ export const OPTIONS = Object.freeze({
  */
 
 /** @typedef {SendMessageFrame|StopFrame|ResumeFrame|RegenerateFrame|ContinueFrame|EditFrame|PingFrame} ClientFrame */
-/** @typedef {QueuedFrame|StartFrame|StreamFrame|EndFrame|ErrorFrame|NoticeFrame|PongFrame} ServerFrame */
+/** @typedef {QueuedFrame|StartFrame|StreamFrame|EndFrame|ErrorFrame|NoticeFrame|ChangedFrame|PongFrame} ServerFrame */

@@ -1,0 +1,59 @@
+"""Lists page by page: a cursor names the last row that was seen, so that rows that come and go meanwhile repeat nothing and hide nothing."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import json
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from django.db.models import Q
+
+
+class BadCursor(ValueError):
+    """A cursor that was not made here."""
+
+
+@dataclass(frozen=True)
+class Page:
+    """`next` is the cursor of what follows; None at the end."""
+
+    items: list[dict[str, Any]]
+    next: str | None
+
+
+@dataclass(frozen=True)
+class Place:
+    """A row's place in a list: by `group` (0 before 1), then by time, then by id."""
+
+    when: datetime
+    id: UUID
+    group: int = 0
+
+    def cursor(self) -> str:
+        text = json.dumps([self.when.isoformat(), str(self.id), self.group], separators=(",", ":"))
+        return base64.urlsafe_b64encode(text.encode()).decode().rstrip("=")
+
+    @classmethod
+    def of(cls, cursor: str) -> Place:
+        """Raises BadCursor."""
+        try:
+            when, row, group = json.loads(base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)))
+            place = cls(datetime.fromisoformat(when), UUID(row), int(group))
+            if place.when.tzinfo is None or place.group not in (0, 1):
+                raise ValueError
+            return place
+        except (ValueError, TypeError, AttributeError, OverflowError, binascii.Error, RecursionError) as error:
+            raise BadCursor(cursor) from error
+
+
+def behind(field: str, cursor: str | None, *, newest_first: bool) -> Q:
+    """The rows that follow `cursor` in a list by `field` and id."""
+    if not cursor:
+        return Q()
+    place = Place.of(cursor)
+    sign = "lt" if newest_first else "gt"
+    return Q(**{f"{field}__{sign}": place.when}) | Q(**{field: place.when, f"id__{sign}": place.id})
