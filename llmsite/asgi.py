@@ -22,6 +22,7 @@ from django.core.asgi import get_asgi_application
 from chat.routing import websocket_urls
 from llmsite.hosts import OriginCheck
 from llmsite.runtime import Runtime
+from llmsite.security import refusal_headers
 
 # Static files are read in a thread, piece by piece; that is what the warning is about, and all right for files of a few kilobytes.
 warnings.filterwarnings("ignore", message="StreamingHttpResponse must consume synchronous iterators")
@@ -50,7 +51,7 @@ async def _refuse(scope: Scope, send: Send, sentence: str) -> None:
     if scope["type"] == "websocket":
         await send({"type": "websocket.close", "code": 1013})
         return
-    headers = [(b"content-type", b"text/plain; charset=utf-8"), (b"retry-after", b"10")]
+    headers = [*refusal_headers(), (b"retry-after", b"10")]
     await send({"type": "http.response.start", "status": 503, "headers": headers})
     await send({"type": "http.response.body", "body": sentence.encode()})
 

@@ -37,9 +37,12 @@ INSTALLED_APPS = [
 ]
 
 MIDDLEWARE = [
+    # The first three before all that may answer by itself: a refusal and a file carry the headers, too.
+    "llmsite.security.Headers",
+    "llmsite.security.ContentPolicy",
+    "django.middleware.security.SecurityMiddleware",
     "llmsite.hosts.HostCheck",
     "llmsite.origins.OriginMark",
-    "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "corsheaders.middleware.CorsMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
