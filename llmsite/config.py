@@ -70,6 +70,8 @@ class Config:
     """Further host names that the server may be called by, for a reverse proxy."""
     cors_origins: tuple[str, ...]
     """Pages elsewhere that may use /api/, with a token of their own: https://app.example."""
+    mdns: bool
+    """Whether the server is published on the local network as a .local name."""
     metrics_token: str = field(repr=False)
     """What may read /metrics from another computer; empty: nobody may."""
 
@@ -88,7 +90,7 @@ def load_config(env: Mapping[str, str] = os.environ, root: Path = ROOT) -> Confi
     table = _read_toml(_toml_path(env, root, data))
     server, model = _table(table, "server"), _table(table, "model")
     _refuse_unknown("llmsite.toml", table, {"server", "model", "models", "database"})
-    _refuse_unknown("[server]", server, {"host", "port", "open", "hosts", "debug", "cors_origins"})
+    _refuse_unknown("[server]", server, {"host", "port", "open", "hosts", "debug", "cors_origins", "mdns"})
     _refuse_unknown("[model]", model, {"default", "max_streams", "system_prompt"})
     hosts = env.get("LLMSITE_HOSTS", "")
     return Config(
@@ -105,6 +107,7 @@ def load_config(env: Mapping[str, str] = os.environ, root: Path = ROOT) -> Confi
         debug=_switch("LLMSITE_DEBUG", env.get("LLMSITE_DEBUG"), server.get("debug", False)),
         hosts=tuple(h.strip() for h in hosts.split(",") if h.strip()) or tuple(server.get("hosts", ())),
         cors_origins=_origins(env.get("LLMSITE_CORS_ORIGINS"), server.get("cors_origins", [])),
+        mdns=_switch("LLMSITE_MDNS", env.get("LLMSITE_MDNS"), server.get("mdns", True)),
         metrics_token=env.get("LLMSITE_METRICS_TOKEN", ""),
     )
 

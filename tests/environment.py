@@ -25,6 +25,7 @@ for name in (
     "HF_ENDPOINT",
 ):
     os.environ.pop(name, None)
-# Nothing in the tests may look for a hub.
+# Nothing in the tests may look for a hub, or tell the machine's network of itself.
+os.environ["LLMSITE_MDNS"] = "0"
 os.environ["HF_HUB_OFFLINE"] = "1"
 os.environ["HF_HUB_DISABLE_TELEMETRY"] = "1"

@@ -39,6 +39,13 @@ def test_the_pages_that_may_use_the_api_are_named(tmp_path: Path) -> None:
     assert load(tmp_path, toml, LLMSITE_CORS_ORIGINS="").cors_origins == ()
 
 
+def test_the_local_name_can_be_switched_off(tmp_path: Path) -> None:
+    assert load(tmp_path).mdns is True
+    assert load(tmp_path, "[server]\nmdns = false\n").mdns is False
+    assert load(tmp_path, "[server]\nmdns = false\n", LLMSITE_MDNS="1").mdns is True
+    assert load(tmp_path, LLMSITE_MDNS="0").mdns is False
+
+
 def test_the_token_for_metrics_is_in_no_printed_configuration(tmp_path: Path) -> None:
     config = load(tmp_path, LLMSITE_METRICS_TOKEN="s3cret")
     assert config.metrics_token == "s3cret"
