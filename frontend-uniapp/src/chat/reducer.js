@@ -23,7 +23,14 @@ import { CHANNEL, CLIENT, FINISH, SERVER } from "./protocol.js";
  * @property {"queued"|"running"|"done"} status
  * @property {string|null} finishReason
  * @property {string} error One sentence, or nothing.
- * @property {string[]} siblings As the server listed them when the message was loaded.
+ * @property {string} model What answered, as far as it is known.
+ * @property {number|null} thinkingS Seconds that it thought.
+ * @property {number|null} promptTokens
+ * @property {number|null} completionTokens
+ * @property {number|null} contextLimit Tokens that the model's window has.
+ * @property {number|null} tokensPerSecond
+ * @property {1|-1|0} rating What its person thinks of it.
+ * @property {string} comment
  */
 
 /**
@@ -62,6 +69,7 @@ import { CHANNEL, CLIENT, FINISH, SERVER } from "./protocol.js";
  * @property {string|null} conversation The one that is shown.
  * @property {Record<string, Message>} messages In the order of their arrival.
  * @property {Record<string, string>} open The child that is shown, for each parent (or `root:CONVERSATION`).
+ * @property {Record<string, string>} leaves The last message of each conversation's open branch, as the server last said it.
  * @property {Record<string, Run>} runs
  * @property {Pending[]} pending In the order in which they were sent.
  * @property {(Pending & {error: {code: string, message: string}})[]} refused What will not be sent again.
@@ -70,12 +78,13 @@ import { CHANNEL, CLIENT, FINISH, SERVER } from "./protocol.js";
 
 /** @returns {State} */
 export function initialState() {
-  return { conversation: null, messages: {}, open: {}, runs: {}, pending: [], refused: [], problem: null };
+  return { conversation: null, messages: {}, open: {}, leaves: {}, runs: {}, pending: [], refused: [], problem: null };
 }
 
 /**
  * The state behind an event: a server frame, or one of the client's own
- * `load {page}` · `open {conversation}` · `pending {item}` · `discard {key}` · `replay {run}`.
+ * `load {page}` · `open {conversation}` · `choose {message}` · `rated {message, rating, comment}` · `pending {item}` · `discard {key}` ·
+ * `replay {run}`.
  * An event that says nothing new returns the very same state.
  * @param {State} state
  * @param {{type: string}} event
@@ -96,6 +105,8 @@ const BY_TYPE = [
   [SERVER.NOTICE, notice],
   ["load", load],
   ["open", (state, { conversation }) => ({ ...state, conversation, problem: null })],
+  ["choose", choose],
+  ["rated", rated],
   ["pending", pending],
   ["discard", discard],
   ["replay", replay],
@@ -172,32 +183,82 @@ function error(state, frame) {
   return { ...without(state, frame.key), refused: [...state.refused, refused] };
 }
 
-/** The server did what needs no answer. A system prompt is shown where it was set; the next `load` puts the stored one in its place. */
+/** The server did what needs no answer: a system prompt is stored, and shown where it was set. */
 function notice(state, frame) {
   const item = state.pending.find((one) => one.key === frame.key);
   if (!item) return frame.key ? state : { ...state, problem: { code: frame.code, message: frame.message } };
-  const content = textOf(item.frame).replace(/^\/system\s*/, "");
-  const parent = leaf(state, item.conversation)?.id ?? null;
-  const message = newMessage({ id: `notice:${item.key}`, role: "system", parent, conversation: item.conversation, content });
-  return withMessage(without(state, item.key), message);
+  const content = textOf(item.frame).replace(/^\s*\/system\s*/, "");
+  const parent = parentOf(state, item, item.conversation);
+  const id = frame.stored ?? `notice:${item.key}`;
+  const next = withMessage(without(state, item.key), newMessage({ id, role: "system", parent, conversation: item.conversation, content }));
+  return { ...next, leaves: { ...next.leaves, [item.conversation]: id } };
 }
 
 // --- the client's own events ------------------------------------------------------------------------------------------------------
 
-/** Show a conversation as the server has it. What a live run has written since stays. */
+/**
+ * Show a conversation as the server has it, the whole tree. What a live run has written since stays. The branch that the server has open
+ * is shown, unless it is the one that it had open before: then the one that was chosen here stays.
+ */
 function load(state, { page }) {
-  let next = { ...state, conversation: page.id, problem: null };
+  const next = { ...state, conversation: page.id, problem: null, messages: { ...state.messages }, open: { ...state.open }, runs: { ...state.runs } };
+  const moved = page.leaf !== state.leaves[page.id];
   for (const row of page.messages) {
     const live = next.runs[row.run];
-    if (live && live.seq >= 0 && next.messages[row.id]) continue;
-    const { finish_reason: finishReason, running, ...rest } = row;
-    const message = { ...rest, conversation: page.id, status: running ? "running" : "done", finishReason: finishReason || null };
-    next = withMessage(next, newMessage(message));
-    if (running && !live) {
-      next = withRun(next, { ...newRun(next, { run: row.run, message: row.id, conversation: page.id, parent: row.parent }), status: "running" });
+    const known = next.messages[row.id];
+    const fresh = stored(row, page.id);
+    const newer = live && live.seq >= 0 && known;
+    next.messages[row.id] = unlessSame(known, newer ? { ...known, rating: fresh.rating, comment: fresh.comment } : fresh);
+    const place = row.parent ?? `root:${page.id}`;
+    if (moved || !next.open[place]) next.open[place] = row.id;
+    if (row.running && !live) {
+      next.runs[row.run] = { ...newRun(next, { run: row.run, message: row.id, conversation: page.id, parent: row.parent }), status: "running" };
     }
   }
+  if (moved) openTo(next, page.leaf);
+  next.leaves = { ...state.leaves, [page.id]: page.leaf };
   return next;
+}
+
+/** What is as it was stays the very same object: its view has nothing to do. */
+function unlessSame(known, fresh) {
+  return known && Object.keys(fresh).every((name) => known[name] === fresh[name]) ? known : fresh;
+}
+
+/** @returns {Message} A message as HTTP and the page's first data say it. */
+function stored(row, conversation) {
+  return newMessage({
+    id: row.id,
+    parent: row.parent,
+    conversation,
+    role: row.role,
+    content: row.content,
+    thinking: row.thinking,
+    run: row.run,
+    status: row.running ? "running" : "done",
+    finishReason: row.finish_reason || null,
+    error: row.error,
+    model: row.model,
+    thinkingS: row.thinking_s,
+    promptTokens: row.prompt_tokens,
+    completionTokens: row.completion_tokens,
+    contextLimit: row.context_limit,
+    tokensPerSecond: row.tokens_per_second,
+    rating: row.rating,
+    comment: row.comment,
+  });
+}
+
+/** Another of the messages that follow the same one: its branch is shown from here on. */
+function choose(state, { message: id }) {
+  const message = state.messages[id];
+  if (!message) return state;
+  return { ...state, open: { ...state.open, [message.parent ?? `root:${message.conversation}`]: id } };
+}
+
+function rated(state, { message: id, rating, comment = "" }) {
+  const message = state.messages[id];
+  return message ? { ...state, messages: { ...state.messages, [id]: { ...message, rating, comment } } } : state;
 }
 
 function pending(state, { item }) {
@@ -229,6 +290,7 @@ function settle(state, frame) {
   if (!next.messages[frame.message]) {
     const { message: id, conversation, parent, run } = frame;
     next = withMessage(next, newMessage({ id, role: "assistant", parent, conversation, run, status: "queued" }));
+    next = { ...next, leaves: { ...next.leaves, [conversation]: id } };
   }
   return next;
 }
@@ -274,7 +336,23 @@ function newRun(state, frame) {
 
 /** @returns {Message} */
 function newMessage(fields) {
-  return { content: "", thinking: "", run: null, status: "done", finishReason: null, error: "", siblings: [], ...fields };
+  return {
+    content: "",
+    thinking: "",
+    run: null,
+    status: "done",
+    finishReason: null,
+    error: "",
+    model: "",
+    thinkingS: null,
+    promptTokens: null,
+    completionTokens: null,
+    contextLimit: null,
+    tokensPerSecond: null,
+    rating: 0,
+    comment: "",
+    ...fields,
+  };
 }
 
 function withGap(state, run, gap) {
@@ -289,8 +367,20 @@ function withRun(state, run) {
   // An older run of the message, replayed, must not overwrite what a newer one has written.
   if (!message || (known && message.run !== run.id)) return next;
   const { answer: content, thinking, status, finishReason } = run;
-  const shown = { ...message, run: run.id, content, thinking, status, finishReason, error: run.error?.message ?? "" };
+  const shown = { ...message, ...figuresOf(run, message), run: run.id, content, thinking, status, finishReason, error: run.error?.message ?? "" };
   return { ...next, messages: { ...next.messages, [message.id]: shown } };
+}
+
+/** What a run says of its message beside the text; what it does not say stays. */
+function figuresOf(run, message) {
+  return {
+    model: run.model || message.model,
+    thinkingS: run.timing?.thinking_s ?? message.thinkingS,
+    promptTokens: run.usage?.prompt_tokens ?? run.context?.used ?? message.promptTokens,
+    completionTokens: run.usage?.completion_tokens ?? message.completionTokens,
+    contextLimit: run.context?.limit ?? message.contextLimit,
+    tokensPerSecond: run.timing?.tokens_per_second ?? message.tokensPerSecond,
+  };
 }
 
 /** Keep a message; it becomes the one that is shown of its siblings. */
@@ -300,6 +390,13 @@ function withMessage(state, message) {
     messages: { ...state.messages, [message.id]: message },
     open: { ...state.open, [message.parent ?? `root:${message.conversation}`]: message.id },
   };
+}
+
+/** Let `open` lead to a message. Changes `state`, which is the caller's own copy. */
+function openTo(state, leaf) {
+  for (let message = state.messages[leaf]; message; message = state.messages[message.parent]) {
+    state.open[message.parent ?? `root:${message.conversation}`] = message.id;
+  }
 }
 
 // --- reading the state --------------------------------------------------------------------------------------------------------------
@@ -323,6 +420,32 @@ export function path(state, conversation = state.conversation) {
 /** @returns {Message|undefined} */
 export function leaf(state, conversation = state.conversation) {
   return path(state, conversation).at(-1);
+}
+
+/**
+ * For each message that has any beside it: all that follow the same one, in the order in which they were made.
+ * @param {State} state
+ * @param {string|null} [conversation]
+ * @returns {Map<string, string[]>}
+ */
+export function branches(state, conversation = state.conversation) {
+  /** @type {Map<string|null, string[]>} */
+  const children = new Map();
+  for (const { id, parent, conversation: its } of Object.values(state.messages)) {
+    if (its !== conversation) continue;
+    if (children.has(parent)) children.get(parent).push(id);
+    else children.set(parent, [id]);
+  }
+  const several = [...children.values()].filter((ids) => ids.length > 1);
+  return new Map(several.flatMap((ids) => ids.map((id) => [id, ids])));
+}
+
+/** Where a new message has to say what it follows: the branch that is shown is not the one that the server has open. @returns {string|undefined} */
+export function chosenParent(state, conversation = state.conversation) {
+  if (state.pending.some((item) => item.conversation === conversation)) return undefined;
+  const last = leaf(state, conversation);
+  if (!last || last.role === "user" || last.id === state.leaves[conversation]) return undefined;
+  return last.id;
 }
 
 /** The runs that have not ended. @returns {Run[]} */

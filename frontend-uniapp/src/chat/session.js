@@ -7,7 +7,7 @@
 
 import { Outbox } from "./outbox.js";
 import { CLIENT, SERVER, VERSION } from "./protocol.js";
-import { initialState, reduce, unfinished } from "./reducer.js";
+import { chosenParent, initialState, reduce, unfinished } from "./reducer.js";
 
 export const BATCH_MS = 100;
 export const CONNECT_TIMEOUT_MS = 10_000;
@@ -43,6 +43,7 @@ export const RETRY_MS = { first: 2_000, most: 30_000 };
  * @property {() => number} clock Milliseconds.
  * @property {() => number} random From 0 up to 1.
  * @property {() => string} uuid
+ * @property {(conversation: string) => void} [onElsewhere] Another device, or another page here, has changed a conversation.
  * @property {(session: Session) => void} onChange Called when there is something new to show; streamed text in batches.
  */
 
@@ -117,7 +118,20 @@ export class Session {
    */
   say(message, more = {}) {
     if (!this.state.conversation) this.#dispatch({ type: "open", conversation: this.around.uuid() });
-    return this.#post({ type: CLIENT.MESSAGE, message, conversation: this.state.conversation, ...more });
+    const parent = chosenParent(this.state);
+    return this.#post({ type: CLIENT.MESSAGE, message, conversation: this.state.conversation, ...(parent && { parent }), ...more });
+  }
+
+  /** Show the branch that begins with this message, one of several that follow the same one. @param {string} message */
+  choose(message) {
+    this.#dispatch({ type: "choose", message });
+    this.#changed(true);
+  }
+
+  /** What the person thinks of an answer; storing it is the caller's. @param {string} message @param {1|-1|0} rating */
+  rated(message, rating, comment = "") {
+    this.#dispatch({ type: "rated", message, rating, comment });
+    this.#changed(true);
   }
 
   /** @param {string} message @param {string} content */
@@ -252,6 +266,7 @@ export class Session {
     this.#alive();
     const frame = parsed(text);
     if (!frame || frame.type === SERVER.PONG) return;
+    if (frame.type === SERVER.CHANGED) return this.around.onElsewhere?.(frame.conversation);
     const before = this.state;
     this.#dispatch(frame);
     if (frame.run) this.#clear(`silent ${frame.run}`);
@@ -336,16 +351,17 @@ export class Session {
     const { key, type } = frame;
     if (key && [SERVER.QUEUED, SERVER.START, SERVER.NOTICE, SERVER.ERROR].includes(type) && !(type === SERVER.ERROR && frame.run)) {
       this.inFlight.delete(key);
-      if (type === SERVER.ERROR && frame.retryable) this.#retryLater(key);
+      if (type === SERVER.ERROR && frame.retryable) this.#retryLater(key, frame.retry_after_s);
       else this.outbox.remove(key);
     }
     if (key) this.#flush();
   }
 
-  #retryLater(key) {
+  /** @param {string} key @param {number} [after] Seconds before which the server will not take it. */
+  #retryLater(key, after = 0) {
     const refusals = this.refusals.get(key) ?? 0;
     this.refusals.set(key, refusals + 1);
-    this.#set(key, () => this.#flush(), pause(RETRY_MS, refusals, this.around.random));
+    this.#set(key, () => this.#flush(), Math.max(after * 1000, pause(RETRY_MS, refusals, this.around.random)));
   }
 
   #retryNow() {
