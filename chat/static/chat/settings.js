@@ -1,0 +1,255 @@
+/**
+ * The settings: what is known of models, personas and this device, what was chosen for the open conversation, and the dialog that shows it.
+ *
+ * @module
+ */
+
+import { byId, iconButton, make } from "./dom.js";
+import { Meter } from "./meter.js";
+import { useOf } from "./meter_use.js";
+import { Picker } from "./picker.js";
+import { cookie, LANGUAGE, Preferences, showSize } from "./preferences.js";
+import { AppearancePanel } from "./settings_appearance.js";
+import { Choices } from "./settings_choices.js";
+import { DataPanel } from "./settings_data.js";
+import { PersonasPanel } from "./settings_personas.js";
+import { SamplingPanel } from "./settings_sampling.js";
+import { understood } from "./settings_values.js";
+import { words } from "./words.js";
+
+const SECTIONS = ["sampling", "persona", "appearance", "data"];
+const LOADING_MS = 1_500;
+
+/**
+ * @typedef {object} Around
+ * @property {{get(path: string): Promise<any>, post(path: string, body?: object): Promise<any>, patch(path: string, body: object): Promise<any>, delete(path: string): Promise<any>}} api
+ * @property {any} data The page's data: owner, max_chars, presets, and where they came along model, models, personas and me.
+ * @property {(sentence: string) => void} say Where the dialog is closed.
+ * @property {() => void} [onChange] Something was chosen, or the model's state is another.
+ * @property {() => void} [keep] The page goes away: keep what is being written.
+ */
+
+export class Settings {
+  /** @param {Around} around */
+  constructor({ api, data, say, onChange = () => {}, keep = () => {} }) {
+    Object.assign(this, { api, data, say, onChange, keep });
+    this.presets = data.presets ?? {};
+    /** @type {import("./picker.js").Model[]} */
+    this.models = data.models ?? (data.model ? [{ default: true, ...data.model }] : []);
+    this.personas = data.personas ?? [];
+    this.me = data.me ?? null;
+    /** The open conversation; null before it has begun. @type {string|null} */
+    this.conversation = null;
+    this.preferences = new Preferences(localStorage, data.owner);
+    this.choices = new Choices({
+      api,
+      preferences: this.preferences,
+      timers: { set: (call, ms) => setTimeout(call, ms), clear: (timer) => clearTimeout(timer) },
+      clock: () => Date.now(),
+      onChange: () => this.#changed(),
+      onRefused: (sentence) => this.#refused(sentence),
+    });
+    showSize(this.preferences.get("size", "normal"));
+    this.picker = new Picker(this);
+    this.meter = new Meter();
+    byId("open-settings").onclick = () => this.open();
+    addEventListener("pagehide", () => this.choices.flush());
+    this.refresh();
+    this.choices.flush();
+  }
+
+  // --- for the page -------------------------------------------------------------------------------------------------------------
+
+  /** The model that answers next in the open conversation. @returns {import("./picker.js").Model} */
+  get model() {
+    const { model } = this.choices.of(this.conversation);
+    const standard = this.models.find((one) => one.default) ?? this.models[0] ?? { name: "", state: "loading", remote: false };
+    return this.models.find((one) => one.name === model) ?? standard;
+  }
+
+  get persona() {
+    const { persona } = this.choices.of(this.conversation);
+    return this.personas.find((one) => one.id === persona) ?? null;
+  }
+
+  /** Whether this is the computer's own browser. */
+  get host() {
+    return Boolean(this.me?.host);
+  }
+
+  /**
+   * Another conversation is open, or the server's data of it is here. Cheap to call again.
+   * @param {{id: string, created_at?: string, options?: object, persona?: number|null, model?: string}|null} meta
+   *   Null: a new one. Only an id, without `created_at`: one that the server does not have yet.
+   */
+  turnTo(meta) {
+    const id = meta?.id ?? null;
+    const other = id !== this.conversation;
+    if (other && id && !meta.created_at && !this.conversation) this.choices.begin(id);
+    this.conversation = id;
+    const fresh = meta?.created_at && meta !== this.meta;
+    this.meta = meta;
+    if (fresh) this.choices.load(meta);
+    if (other || fresh) this.#changed();
+  }
+
+  /** What a message must take along: nothing, where the server has the conversation. @param {string|null} id */
+  optionsFor(id) {
+    const { options = {}, persona, model } = this.choices.first(id);
+    const known = understood(options, this.model);
+    return { ...(Object.keys(known).length ? { options: known } : {}), ...(persona ? { persona } : {}), ...(model && this.#has(model) ? { model } : {}) };
+  }
+
+  /** The branch that is shown, for the context meter. @param {any[]} messages @param {Record<string, any>} runs */
+  showUse(messages, runs) {
+    const newest = messages.findLast((message) => message.role === "assistant");
+    const other = newest?.model && newest.model !== this.model.name;
+    this.meter.show(useOf(messages, runs, other ? (this.model.context_window ?? null) : null));
+  }
+
+  /** There is a connection again: store what waits, and look what is there. */
+  online() {
+    this.choices.flush();
+    this.refresh();
+  }
+
+  /** @param {Partial<import("./settings_choices.js").Chosen>} changes */
+  change(changes) {
+    this.#tell("");
+    this.choices.change(this.conversation, changes);
+  }
+
+  /** Ask anew which models and personas there are, and who this is. What cannot be asked stays as it was. */
+  async refresh() {
+    const [models, personas, me] = await Promise.allSettled([this.api.get("models"), this.api.get("personas"), this.api.get("me")]);
+    if (models.value) this.models = models.value.items ?? models.value;
+    if (personas.value) this.personas = personas.value.items ?? personas.value;
+    if (me.value) this.me = me.value;
+    this.#changed();
+    this.#watchLoading();
+  }
+
+  #has(model) {
+    return this.models.some((one) => one.name === model);
+  }
+
+  /** While a model loads, look again. */
+  #watchLoading() {
+    clearTimeout(this.looking);
+    if (this.models.some((one) => one.state === "loading")) this.looking = setTimeout(() => this.refresh(), LOADING_MS);
+  }
+
+  // --- the dialog ---------------------------------------------------------------------------------------------------------------
+
+  /** @param {string} [section] */
+  open(section = this.preferences.get("section", SECTIONS[0])) {
+    this.dialog ??= this.#build();
+    this.#tell("");
+    this.refresh();
+    if (!this.dialog.open) this.dialog.showModal();
+    this.#turnToSection(SECTIONS.includes(section) ? section : SECTIONS[0], true);
+  }
+
+  #build() {
+    this.sampling = new SamplingPanel("sampling", this.presets, (options) => this.change({ options }));
+    this.samplingAbout = make("p", { className: "does" });
+    this.panels = { persona: new PersonasPanel(this), appearance: new AppearancePanel(this), data: new DataPanel(this) };
+    const roots = { sampling: make("div", {}, this.samplingAbout, this.sampling.root), ...mapped(this.panels, (panel) => panel.root) };
+    this.tabs = SECTIONS.map((name) => this.#tab(name));
+    this.pages = SECTIONS.map((name) =>
+      make("div", { role: "tabpanel", id: `settings-page-${name}`, className: "settings-page", tabIndex: 0, "aria-labelledby": `settings-tab-${name}` }, roots[name]),
+    );
+    this.status = make("p", { className: "settings-status", role: "status" });
+    const close = iconButton("close", words.set.close, () => this.dialog.close());
+    const head = make("header", { className: "settings-head" }, make("h2", { id: "settings-title" }, words.set.title), this.status, close);
+    const tabs = make("div", { role: "tablist", className: "settings-tabs", "aria-labelledby": "settings-title", onkeydown: (event) => this.#key(event) }, ...this.tabs);
+    const frame = make("div", { className: "settings-frame" }, head, tabs, ...this.pages);
+    const dialog = make("dialog", { className: "settings", "aria-labelledby": "settings-title" }, frame);
+    dialog.onclick = (event) => event.target === dialog && dialog.close();
+    dialog.onclose = () => this.choices.flush();
+    document.body.append(dialog);
+    return dialog;
+  }
+
+  #tab(name) {
+    const onclick = () => this.#turnToSection(name);
+    return make("button", { type: "button", role: "tab", id: `settings-tab-${name}`, "aria-controls": `settings-page-${name}`, onclick }, words.set.sections[name]);
+  }
+
+  #turnToSection(name, focus = false) {
+    const place = SECTIONS.indexOf(name);
+    this.section = name;
+    this.preferences.set("section", name);
+    this.tabs.forEach((tab, at) => {
+      tab.setAttribute("aria-selected", String(at === place));
+      tab.tabIndex = at === place ? 0 : -1;
+      this.pages[at].hidden = at !== place;
+    });
+    if (focus) this.tabs[place].focus();
+    this.#show();
+    this.panels[name]?.opened?.();
+  }
+
+  /** Arrows go from tab to tab, whichever way they lie. */
+  #key(event) {
+    const steps = { ArrowRight: 1, ArrowDown: 1, ArrowLeft: -1, ArrowUp: -1 };
+    const place = SECTIONS.indexOf(this.section);
+    const goal = { Home: 0, End: SECTIONS.length - 1 }[event.key] ?? (event.key in steps ? place + steps[event.key] : -1);
+    if (goal < 0 && !(event.key in steps)) return;
+    event.preventDefault();
+    this.#turnToSection(SECTIONS[(goal + SECTIONS.length) % SECTIONS.length], true);
+  }
+
+  #show() {
+    if (!this.dialog?.open) return;
+    const { options } = this.choices.of(this.conversation);
+    this.samplingAbout.textContent = this.conversation ? words.set.samplingHere : words.set.samplingNew;
+    this.sampling.show({ options, persona: this.persona, model: this.model, presets: this.presets });
+    for (const panel of Object.values(this.panels)) panel.show();
+    this.#showStatus();
+  }
+
+  #showStatus() {
+    const status = this.choices.status(this.conversation);
+    const sentence = this.told || { saved: this.wasSaving ? words.set.saved : "", saving: words.set.saving, waiting: words.set.waiting }[status];
+    this.wasSaving = this.wasSaving || status !== "saved";
+    if (this.status.textContent !== sentence) this.status.textContent = sentence;
+  }
+
+  #tell(sentence) {
+    this.told = sentence;
+    this.wasSaving = false;
+  }
+
+  #refused(sentence) {
+    const whole = words.set.refused(sentence);
+    if (this.dialog?.open) this.#tell(whole);
+    else this.say(whole);
+  }
+
+  #changed() {
+    this.picker?.show();
+    this.#show();
+    this.onChange();
+  }
+
+  // --- what the sections ask for ------------------------------------------------------------------------------------------------
+
+  /** The page in another language; what is being written is kept first. @param {string} language */
+  speak(language) {
+    this.keep();
+    cookie(LANGUAGE, language);
+    location.reload();
+  }
+
+  /** All that this browser keeps for the person. */
+  forget() {
+    this.preferences.forgetAll();
+    this.keep = () => {};
+  }
+}
+
+/** @param {Record<string, any>} object @param {(value: any) => any} change */
+function mapped(object, change) {
+  return Object.fromEntries(Object.entries(object).map(([name, value]) => [name, change(value)]));
+}
