@@ -13,9 +13,9 @@ CHECK_S = 5.0
 
 
 async def healthz(request: HttpRequest) -> JsonResponse:
-    """`instance` tells this server process from any other; `protocol` is what ws/chat/ speaks; `progress` is there while it loads."""
+    """`instance` tells this server process from any other; `protocol` is what ws/chat/ speaks; `name` is its .local name or ""; `progress` is there while it loads."""
     runtime = request.scope["state"]["runtime"]  # type: ignore[attr-defined]
-    body = {"status": runtime.state, "instance": runtime.instance, "protocol": VERSION}
+    body = {"status": runtime.state, "instance": runtime.instance, "protocol": VERSION, "name": runtime.name}
     if runtime.state == "loading":
         return JsonResponse(body | {"step": runtime.progress.step, "progress": runtime.progress.fraction}, status=503)
     if runtime.state == "failed":

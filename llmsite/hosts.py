@@ -20,6 +20,7 @@ from django.conf import settings
 from django.http import HttpRequest, HttpResponse, HttpResponseBase
 
 from llmsite import network
+from llmsite.serve import mdns
 
 Scope = dict[str, Any]
 Receive = Callable[[], Awaitable[dict[str, Any]]]
@@ -138,10 +139,10 @@ _present = _Present()
 
 @cache
 def _names() -> frozenset[str]:
-    """localhost and this computer's name, alone and as mDNS (Bonjour, Avahi) spreads it."""
+    """localhost and this computer's name, alone, as mDNS (Bonjour, Avahi) spreads it, and as we do."""
     name = _plain(socket.gethostname())
     short = name.partition(".")[0]
-    return frozenset({"localhost", name, short, f"{short}.local"} - {""})
+    return frozenset({"localhost", name, short, f"{short}.local", *mdns.names(name)} - {""})
 
 
 def _configured() -> frozenset[str]:

@@ -78,6 +78,25 @@ def listened(found: Iterable[Address], hosts: Iterable[str]) -> list[Address]:
     return [a for a in found if a.ip in bound or "::" in bound or ("0.0.0.0" in bound and ":" not in a.ip)]  # noqa: S104 - compared, not bound
 
 
+def own_sockets() -> dict[int, tuple[str, ...]]:
+    """The TCP ports that this very process listens on, each with the addresses it is bound to."""
+    try:
+        connections = psutil.Process().net_connections("tcp")
+    except (psutil.Error, OSError):
+        return {}
+    bound: dict[int, tuple[str, ...]] = {}
+    for connection in connections:
+        if connection.status == psutil.CONN_LISTEN:
+            ip, port = connection.laddr
+            bound[port] = (*bound.get(port, ()), ip)
+    return bound
+
+
+def reachable(host: str) -> str:
+    """An address of this computer that reaches a socket bound to `host`."""
+    return {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)  # noqa: S104 - compared, not bound
+
+
 def answers(ip: str, port: int, instance: str, timeout: float = 2.0) -> bool:
     """Whether this very server answers there: another one may sit on the same port of another address."""
     connection = http.client.HTTPConnection(ip, port, timeout=timeout)

@@ -23,10 +23,13 @@ from chat.runs import RunManager
 from inference.engine import Engine
 from inference.errors import EngineDead, EngineError
 from inference.types import LoadProgress
-from llmsite import lock, network
+from llmsite import lock
 from llmsite.config import Config
 from llmsite.engines import build_engine
+from llmsite.network import Address
+from llmsite.reach import Reach
 from llmsite.serve.database import bring_up_to_date
+from llmsite.serve.mdns import Publisher
 
 log = logging.getLogger(__name__)
 
@@ -45,6 +48,10 @@ class Runtime:
         self.timings: dict[str, float] = {}
         """Seconds by step."""
         self.runs = RunManager(self.ready, system_prompt=config.system_prompt)
+        self.reach = Reach(self.instance)
+        self._publisher = Publisher()
+        if config.mdns:
+            self.reach.told.append(self._publisher.publish)
         self._build = build
         self._loaded: Future[Engine] = Future()
         self._stored: Future[None] = Future()
@@ -69,9 +76,22 @@ class Runtime:
         """The engine, once it can answer. Raises the EngineError that it failed with."""
         return await asyncio.shield(asyncio.wrap_future(self._loaded))
 
-    def phone_urls(self, port: int) -> list[str]:
+    @property
+    def name(self) -> str:
+        """The .local name that phones may use instead of an address; "" while there is none."""
+        return self._publisher.name
+
+    def phone_addresses(self, port: int) -> list[Address]:
         """The addresses at which a phone can reach this process, best first: each was connected to just now. Blocks for that."""
-        return [address.url(port, "") for address in network.checked(network.addresses(), port, self.instance)]
+        return self.reach.at(port)
+
+    def known_addresses(self) -> list[Address]:
+        """The same as they were found at the last look, some seconds ago."""
+        return self.reach.good
+
+    def phone_urls(self, port: int) -> list[str]:
+        """phone_addresses as "http://HOST:PORT"."""
+        return [address.url(port, "") for address in self.phone_addresses(port)]
 
     async def stored(self) -> None:
         """Returns once sockets may be served: no run of a former process looks alive any more."""
@@ -82,9 +102,12 @@ class Runtime:
         if self._stopped:
             return
         self._stopped = True
+        self.reach.close()
+        self._publisher.stop()
         await self.runs.shutdown()
         if self.engine is not None and self.state == "ready":
             await self.engine.stop()
+        await asyncio.to_thread(self._publisher.join)
         lock.release(self.config.data)
 
     def _begin(self) -> None:
@@ -117,6 +140,7 @@ class Runtime:
         self.timings |= getattr(self.engine, "timings", {})
         self.state = "ready"
         self._loaded.set_result(self.engine)
+        self.reach.follow()
 
     def _progressed(self, progress: LoadProgress) -> None:
         self.progress = progress
@@ -125,9 +149,12 @@ class Runtime:
         """Daphne and runserver end without a word to the application: what still runs is made final here, as after a crash."""
         if self._stopped or not self._stored.done() or self._stored.exception() is not None:
             return
+        self.reach.close()
+        self._publisher.stop()
         try:
             self.runs.save_now()
         except Exception:
             log.exception("running answers could not be saved at the end; they are recovered at the next start")
         finally:
             connection.close()
+            self._publisher.join()
