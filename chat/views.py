@@ -19,6 +19,7 @@ from django.views.decorators.vary import vary_on_headers
 
 from chat import selectors
 from chat.identity import Client, caller_of, identify
+from chat.presets import PRESETS
 from chat.protocol import MAX_MESSAGE_CHARS
 
 
@@ -44,6 +45,7 @@ def _data(request: HttpRequest, client: Client) -> dict[str, Any]:
         "conversation": selectors.conversation_page(owner, conversation) if conversation else None,
         "conversations": dataclasses.asdict(selectors.conversation_list(owner)),
         "model": _model(request),
+        "presets": {name: values.said() for name, values in PRESETS.items()},
         # Hotspots give many computers the same address: what a browser keeps for one owner must not reach another.
         "owner": str(owner),
         "lang": "zh-hans" if _chinese() else "en",

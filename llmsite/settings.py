@@ -106,6 +106,8 @@ AUTH_PASSWORD_VALIDATORS = [
 
 LANGUAGE_CODE = "en"
 LANGUAGES = [("en", "English"), ("zh-hans", "简体中文")]
+# The settings of the chat page write it; without it the browser's Accept-Language counts.
+LANGUAGE_COOKIE_NAME = "llmsite_language"
 USE_I18N = True
 USE_TZ = True
 TIME_ZONE = "UTC"

@@ -4,6 +4,8 @@
  * @module
  */
 
+import * as SETTINGS from "./words_settings.js";
+
 const seconds = (value) => (value < 90 ? `${Math.max(1, Math.round(value))} s` : `${Math.round(value / 60)} min`);
 const miao = (value) => (value < 90 ? `${Math.max(1, Math.round(value))} 秒` : `${Math.round(value / 60)} 分钟`);
 
@@ -136,7 +138,7 @@ const ZH = {
   complete: "回答完毕。",
 };
 
-export const words = document.documentElement.lang.toLowerCase().startsWith("zh") ? ZH : EN;
+export const words = document.documentElement.lang.toLowerCase().startsWith("zh") ? { ...ZH, ...SETTINGS.ZH } : { ...EN, ...SETTINGS.EN };
 
 /** Put the words into what the server has laid out. @param {ParentNode} root */
 export function fill(root) {
