@@ -15,6 +15,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from chat.limits import RANGES, Limits
+
 ROOT = Path(__file__).resolve().parent.parent
 EMBEDDED_MODEL = "micromind"
 ENGINES = ("transformers", "openai", "fake")
@@ -68,12 +70,16 @@ class Config:
     debug: bool
     hosts: tuple[str, ...]
     """Further host names that the server may be called by, for a reverse proxy."""
+    https: bool
+    """A reverse proxy on this computer speaks HTTPS with the phones: what it says about them (X-Forwarded-For, -Proto) is believed."""
     cors_origins: tuple[str, ...]
     """Pages elsewhere that may use /api/, with a token of their own: https://app.example."""
     mdns: bool
     """Whether the server is published on the local network as a .local name."""
     metrics_token: str = field(repr=False)
     """What may read /metrics from another computer; empty: nobody may."""
+    limits: Limits
+    """How much one device may ask for."""
 
     @property
     def models_dir(self) -> Path:
@@ -89,8 +95,8 @@ def load_config(env: Mapping[str, str] = os.environ, root: Path = ROOT) -> Confi
     data = Path(env.get("LLMSITE_DATA") or root / "data").expanduser().resolve()
     table = _read_toml(_toml_path(env, root, data))
     server, model = _table(table, "server"), _table(table, "model")
-    _refuse_unknown("llmsite.toml", table, {"server", "model", "models", "database"})
-    _refuse_unknown("[server]", server, {"host", "port", "open", "hosts", "debug", "cors_origins", "mdns"})
+    _refuse_unknown("llmsite.toml", table, {"server", "model", "models", "database", "limits"})
+    _refuse_unknown("[server]", server, {"host", "port", "open", "hosts", "debug", "cors_origins", "mdns", "https"})
     _refuse_unknown("[model]", model, {"default", "max_streams", "system_prompt"})
     hosts = env.get("LLMSITE_HOSTS", "")
     return Config(
@@ -106,9 +112,11 @@ def load_config(env: Mapping[str, str] = os.environ, root: Path = ROOT) -> Confi
         database_url=env.get("DATABASE_URL") or str(_table(table, "database").get("url", "")),
         debug=_switch("LLMSITE_DEBUG", env.get("LLMSITE_DEBUG"), server.get("debug", False)),
         hosts=tuple(h.strip() for h in hosts.split(",") if h.strip()) or tuple(server.get("hosts", ())),
+        https=_switch("LLMSITE_HTTPS", env.get("LLMSITE_HTTPS"), server.get("https", False)),
         cors_origins=_origins(env.get("LLMSITE_CORS_ORIGINS"), server.get("cors_origins", [])),
         mdns=_switch("LLMSITE_MDNS", env.get("LLMSITE_MDNS"), server.get("mdns", True)),
         metrics_token=env.get("LLMSITE_METRICS_TOKEN", ""),
+        limits=_limits(_table(table, "limits")),
     )
 
 
@@ -153,6 +161,11 @@ def _model(name: str, table: Any) -> ModelConfig:
 def _refuse_unknown(where: str, table: Mapping[str, Any], known: set[str]) -> None:
     if unknown := sorted(set(table) - known):
         raise ConfigError(f"{where}: unknown setting {unknown[0]!r}. Expected one of: {', '.join(sorted(known))}.")
+
+
+def _limits(table: Mapping[str, Any]) -> Limits:
+    _refuse_unknown("[limits]", table, set(RANGES))
+    return Limits(**{name: _integer(f"[limits] {name}", value, *RANGES[name]) for name, value in table.items()})
 
 
 def _integer(what: str, value: Any, low: int, high: int) -> int:

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from chat.limits import RANGES, Limits
 from llmsite.config import Config, ConfigError, load_config
 from llmsite.secret import secret_key
 
@@ -52,6 +53,17 @@ def test_the_token_for_metrics_is_in_no_printed_configuration(tmp_path: Path) ->
     assert "s3cret" not in repr(config)
 
 
+def test_limits(tmp_path: Path) -> None:
+    limits = load(tmp_path, "[limits]\nmessages_per_minute = 5\n").limits
+    assert (limits.messages_per_minute, limits.sockets) == (5, Limits().sockets)
+
+
+@pytest.mark.parametrize("name", RANGES)
+def test_every_limit_of_the_program_is_one_that_may_be_set(name: str) -> None:
+    low, high = RANGES[name]
+    assert low <= getattr(Limits(), name) <= high
+
+
 def test_named_models(tmp_path: Path) -> None:
     toml = """
 [models.qwen]
@@ -72,7 +84,7 @@ parameters = ["thinking"]
 @pytest.mark.parametrize(
     ("toml", "env", "said"),
     [
-        ("port = 1", {}, "llmsite.toml: unknown setting 'port'. Expected one of: database, model, models, server."),
+        ("port = 1", {}, "llmsite.toml: unknown setting 'port'. Expected one of: database, limits, model, models, server."),
         ("[server]\nprot = 1", {}, r"\[server\]: unknown setting 'prot'"),
         ("[server]\nport = 70000", {}, "the port must be a whole number from 1 to 65535, got 70000"),
         ("", {"LLMSITE_PORT": "eighty"}, "the port must be a whole number from 1 to 65535, got 'eighty'"),
@@ -90,6 +102,9 @@ parameters = ["thinking"]
             "cors_origins: expected an origin like https://app.example or .*, got 'https://a.example/'",
         ),
         ("", {"LLMSITE_CORS_ORIGINS": "*"}, "cors_origins: expected an origin like .*, got '\\*'"),
+        ("[limits]\nmessages = 1", {}, r"\[limits\]: unknown setting 'messages'"),
+        ("[limits]\nsockets = 0", {}, r"\[limits\] sockets must be a whole number from 1 to 10000, got 0"),
+        ("[limits]\nbody_mb = 'much'", {}, r"\[limits\] body_mb must be a whole number from 1 to 1000, got 'much'"),
         ("not toml", {}, "llmsite.toml cannot be read"),
         ("", {"LLMSITE_CONFIG": "/nowhere/x.toml"}, "LLMSITE_CONFIG names /nowhere/x.toml, and there is no such file"),
     ],
