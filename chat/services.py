@@ -482,3 +482,31 @@ def revoke_device(*, device: UUID) -> None:
     if not Device.objects.filter(id=device, revoked_at=None, token_hash__isnull=False).update(revoked_at=timezone.now()):
         raise Refused("no_device")
     transaction.on_commit(lambda: sockets.close_device(device))
+
+
+# --- personas, which the owner of the computer writes --------------------------------------------------------------------------------
+
+
+def create_persona(**fields: Any) -> Persona:
+    """`name`, `description`, `system_prompt`, `options`. Raises Refused when there is one of that name."""
+    try:
+        with transaction.atomic():
+            return Persona.objects.create(**fields)
+    except IntegrityError as error:
+        raise Refused("persona_name_taken", name=fields["name"]) from error
+
+
+def update_persona(*, persona: int, **changes: Any) -> None:
+    """Raises Refused."""
+    try:
+        with transaction.atomic():
+            if not Persona.objects.filter(id=persona).update(**changes):
+                raise Refused("no_persona")
+    except IntegrityError as error:
+        raise Refused("persona_name_taken", name=changes["name"]) from error
+
+
+def delete_persona(*, persona: int) -> None:
+    """Conversations that had it go on without one. Raises Refused."""
+    if not Persona.objects.filter(id=persona).delete()[0]:
+        raise Refused("no_persona")

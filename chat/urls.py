@@ -2,8 +2,10 @@ from __future__ import annotations
 
 from django.urls import path
 
+from chat.api.router import urlpatterns as api
+from chat.api.router import urlpatterns as api
 from chat.health import healthz
 from chat.pages import pair
 from chat.views import index
 
-urlpatterns = [path("", index, name="index"), path("pair/", pair, name="pair"), path("healthz", healthz, name="healthz")]
+urlpatterns = [path("", index, name="index"), path("pair/", pair, name="pair"), path("healthz", healthz, name="healthz"), *api]

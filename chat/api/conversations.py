@@ -1,0 +1,127 @@
+"""Conversations: the list, one of them, its changes, export and import; and the search through all of them."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from typing import Annotated, Any, Literal
+from uuid import UUID
+
+from django.http import HttpRequest, HttpResponse, JsonResponse
+from django.utils.http import content_disposition_header
+from ninja import Query, Router, Status
+from pydantic import Field, ValidationError
+
+from chat import selectors, services
+from chat.api.answers import READ, WRITE, answers
+from chat.api.body import parse
+from chat.api.errors import ApiError, language
+from chat.api.invalid import sentence_of
+from chat.api.schemas import Conversation, ConversationChanges, ConversationList, ConversationPage, Cursor, HitList, Limit, MessageList
+from chat.exporting import ExportedConversation, as_markdown
+
+router = Router(tags=["conversations"])
+
+MAX_IMPORT_BYTES = 5 * 1024**2
+EXPORTED = {"$ref": "#/components/schemas/ExportedConversation"}
+FILE_NAME_CHARS = 60
+UNSAFE = re.compile(r'[\\/:*?"<>|]+')
+
+Text = Annotated[str, Field(max_length=200)]
+
+
+@router.get("/conversations", response=answers(ConversationList, *READ))
+def list_conversations(request: HttpRequest, cursor: Cursor = "", limit: Limit = 50, q: Text = "") -> Any:
+    """Pinned ones first, then the newest. `q`: only those with these words in the title or a message."""
+    return selectors.conversation_list(request.auth.owner, cursor or None, limit, q)
+
+
+@router.post(
+    "/conversations/import",
+    response=answers(Conversation, *WRITE, status=201),
+    openapi_extra={
+        "requestBody": {"required": True, "content": {"application/json": {"schema": {"$ref": "#/components/schemas/ExportedConversation"}}}}
+    },
+)
+def import_conversation(request: HttpRequest) -> Any:
+    """Store what `export?format=json` gave, from here or elsewhere, as a new conversation. At most 5 MB; all of it or nothing."""
+    # Not `request.body`: that is bounded for messages, and a whole conversation is longer.
+    data = parse(request, request.read(MAX_IMPORT_BYTES + 1), MAX_IMPORT_BYTES)
+    try:
+        conversation = ExportedConversation.model_validate(data)
+    except ValidationError as error:
+        first = error.errors(include_url=False)[0]
+        raise ApiError(422, "invalid", message=sentence_of({**first, "loc": ("file", *first["loc"])}, language())) from error
+    made = services.import_conversation(device=request.auth.device, data=conversation)
+    return Status(201, selectors.conversation(request.auth.owner, made.id))
+
+
+@router.get("/conversations/{conversation}", response=answers(ConversationPage, *READ))
+def read_conversation(request: HttpRequest, conversation: UUID) -> Any:
+    """With all its messages, every branch of them."""
+    return _found(selectors.conversation_page(request.auth.owner, conversation))
+
+
+@router.patch("/conversations/{conversation}", response=answers(Conversation, *WRITE))
+def change_conversation(request: HttpRequest, conversation: UUID, body: ConversationChanges) -> Any:
+    """Rename, pin, choose model, persona, sampling or branch."""
+    services.update_conversation(owner=request.auth.owner, conversation=conversation, **body.said())
+    return _found(selectors.conversation(request.auth.owner, conversation))
+
+
+@router.delete("/conversations/{conversation}", response=answers(None, *WRITE, status=204))
+def delete_conversation(request: HttpRequest, conversation: UUID) -> Any:
+    """Hide it, until it is restored. The record stays with the owner of the computer."""
+    services.delete_conversation(owner=request.auth.owner, conversation=conversation)
+    return Status(204, None)
+
+
+@router.post("/conversations/{conversation}/restore", response=answers(Conversation, *WRITE))
+def restore_conversation(request: HttpRequest, conversation: UUID) -> Any:
+    """Undo deleting."""
+    services.restore_conversation(owner=request.auth.owner, conversation=conversation)
+    return _found(selectors.conversation(request.auth.owner, conversation))
+
+
+@router.get("/conversations/{conversation}/messages", response=answers(MessageList, *READ))
+def list_messages(request: HttpRequest, conversation: UUID, cursor: Cursor = "", limit: Limit = 50) -> Any:
+    """All branches, the oldest message first."""
+    return _found(selectors.message_page(request.auth.owner, conversation, cursor or None, limit))
+
+
+@router.get(
+    "/conversations/{conversation}/export",
+    response=answers(ExportedConversation, *READ),
+    openapi_extra={"responses": {200: {"description": "The file.", "content": {"text/markdown": {"schema": {"type": "string"}}}}}},
+)
+def export_conversation(request: HttpRequest, conversation: UUID, format: Literal["markdown", "json"] = "markdown") -> Any:
+    """As a file: `markdown` is the open branch, to be read; `json` is everything, to be imported again."""
+    if format == "json":
+        whole = _found(selectors.exported_conversation(request.auth.owner, conversation))
+        response: HttpResponse = JsonResponse(whole, json_dumps_params={"ensure_ascii": False, "indent": 1})
+        return _as_file(response, whole["title"], "json")
+    page = _found(selectors.conversation_page(request.auth.owner, conversation))
+    return _as_file(HttpResponse(as_markdown(page, language()), content_type="text/markdown; charset=utf-8"), page["title"], "md")
+
+
+@router.get("/search", response=answers(HitList, *READ))
+def search(request: HttpRequest, q: Query[Annotated[str, Field(min_length=1, max_length=200)]], cursor: Cursor = "", limit: Limit = 20) -> Any:
+    """Messages that hold all these words (Chinese: these characters), the newest first."""
+    return selectors.search(request.auth.owner, q, cursor or None, limit)
+
+
+def _found(value: Any) -> Any:
+    if value is None:
+        raise services.Refused("no_conversation")
+    return value
+
+
+def _as_file(response: HttpResponse, title: str, ending: str) -> HttpResponse:
+    response["Content-Disposition"] = content_disposition_header(as_attachment=True, filename=f"{file_name(title)}.{ending}")
+    return response
+
+
+def file_name(title: str) -> str:
+    """A title as the name of a file on any system: without what a path, a shell or a screen would take for something else."""
+    visible = "".join(character for character in title if not unicodedata.category(character).startswith("C"))
+    return UNSAFE.sub(" ", visible)[:FILE_NAME_CHARS].strip(" .") or "conversation"
