@@ -1,0 +1,300 @@
+/**
+ * The list of conversations: what the server has said of them, and what this person is changing.
+ *
+ * A change shows at once and is taken back when the server refuses it: `#stored` is the server's word, `#changes` lies over it. What is
+ * done to one conversation reaches the server in its order, one request after the other. Nothing of the page is touched here.
+ *
+ * @module
+ */
+
+export const PAGE = 50;
+export const FOUND = 20;
+/** The biggest file that is read at all; the server has a limit of its own. */
+export const MAX_FILE_BYTES = 64 * 1024 * 1024;
+export const FORMAT = "llmsite-conversation";
+
+/**
+ * @typedef {object} Conversation
+ * @property {string} id
+ * @property {string} title
+ * @property {boolean} pinned
+ * @property {string} preview
+ * @property {boolean} running
+ * @property {string} updated_at
+ */
+/** @typedef {{items: Conversation[], next: string|null}} Page */
+/** @typedef {{text: string, hit: boolean}} Part */
+/** @typedef {{conversation: {id: string, title: string}, message: string, role: string, created_at: string, snippet: Part[]}} Hit */
+/** @typedef {{titles: Conversation[], items: Hit[], next: string|null}} Found */
+/** @typedef {{name: string, code: string, message: string}} RefusedFile */
+/** @typedef {{get(path: string): Promise<any>, post(path: string, body?: any): Promise<any>, patch(path: string, body: any): Promise<any>, delete(path: string): Promise<any>}} Api */
+
+export class Conversations {
+  /** @type {Map<string, {item: Conversation, asked: number}>} What the server said, and with which of our questions. */
+  #stored = new Map();
+  /** @type {{id: string, fields: Partial<Conversation>}[]} What the server has not answered yet. */
+  #changes = [];
+  /** @type {Set<string>} Deleted here, though an answer that is on its way may still name them. */
+  #gone = new Set();
+  /** @type {Map<string, Promise<any>>} */
+  #turns = new Map();
+  #asked = 0;
+  /** @type {Conversation[]|null} */
+  #items = null;
+  /** @type {string|null} */
+  #next = null;
+  #pages = 0;
+  /** @type {Promise<void>|null} */
+  #loading = null;
+
+  /** @param {{api: Api, onChange?: () => void}} around */
+  constructor({ api, onChange = () => {} }) {
+    this.api = api;
+    this.onChange = onChange;
+    /** Counts the changes, so that whoever shows the list knows whether there is anything new. */
+    this.version = 0;
+  }
+
+  /** Pinned ones first, then the newest. @returns {Conversation[]} */
+  get items() {
+    this.#items ??= [...this.#stored.keys()].filter((id) => !this.#gone.has(id)).map((id) => this.#shown(id)).sort(inOrder);
+    return this.#items;
+  }
+
+  /** Whether the server has more of them. */
+  get hasMore() {
+    return this.#next !== null;
+  }
+
+  /** @param {string|null} id @returns {Conversation|undefined} */
+  find(id) {
+    return this.items.find((item) => item.id === id);
+  }
+
+  /** The first page, as it comes with the page's own data. @param {Page} page */
+  load(page) {
+    this.#takeFirst(page, ++this.#asked);
+  }
+
+  /** The next page. Throws what the API throws. */
+  more() {
+    if (!this.hasMore) return Promise.resolve();
+    this.#loading ??= this.#more().finally(() => {
+      this.#loading = null;
+    });
+    return this.#loading;
+  }
+
+  async #more() {
+    const asked = ++this.#asked;
+    const page = await this.api.get(`conversations?${new URLSearchParams({ limit: String(PAGE), cursor: /** @type {string} */ (this.#next) })}`);
+    for (const item of page.items) this.#store(item, asked);
+    this.#next = page.next;
+    this.#pages += 1;
+    this.#changed();
+  }
+
+  /** Asks for one conversation, or for the newest page. Throws what the API throws. @param {string} [id] */
+  async refresh(id) {
+    const asked = ++this.#asked;
+    if (!id) return this.#takeFirst(await this.api.get(`conversations?limit=${PAGE}`), asked);
+    const item = await this.api.get(`conversations/${id}`).catch(orNothing);
+    if (item) this.#store(item, asked);
+    else this.#forget(id, asked);
+    this.#changed();
+  }
+
+  /** @param {string} id @param {string} title Not blank, at most 200 characters. */
+  rename(id, title) {
+    return this.#change(id, { title });
+  }
+
+  /** @param {string} id @param {boolean} pinned */
+  pin(id, pinned) {
+    return this.#change(id, { pinned });
+  }
+
+  /**
+   * Away at once. `done` fails when the server refuses, and the conversation is back then; `undo()` brings it back, and fails likewise.
+   * @param {string} id
+   * @returns {{done: Promise<void>, undo: () => Promise<void>}}
+   */
+  remove(id) {
+    const kept = this.#stored.get(id);
+    this.#setGone(id, true);
+    let refused = false;
+    const done = this.#inTurn(id, () => this.api.delete(`conversations/${id}`).catch(orNothing)).then(
+      () => {},
+      (error) => {
+        refused = true;
+        this.#setGone(id, false);
+        throw error;
+      },
+    );
+    const undo = async () => {
+      if (kept && !this.#stored.has(id)) this.#stored.set(id, kept);
+      this.#setGone(id, false);
+      await this.#inTurn(id, () => refused || this.api.post(`conversations/${id}/restore`)).catch((error) => {
+        this.#setGone(id, true);
+        throw error;
+      });
+    };
+    return { done, undo };
+  }
+
+  /**
+   * Conversations by their titles (with the first page), and messages. Throws what the API throws.
+   * @param {string} text @param {string|null} [cursor] @returns {Promise<Found>}
+   */
+  async search(text, cursor = null) {
+    const query = new URLSearchParams({ q: text, limit: String(FOUND) });
+    if (cursor) query.set("cursor", cursor);
+    const inTitles = cursor ? { items: [] } : this.api.get(`conversations?${new URLSearchParams({ q: text, limit: String(PAGE) })}`);
+    const [listed, found] = await Promise.all([inTitles, this.api.get(`search?${query}`)]);
+    const known = new Map([...listed.items, ...(cursor ? [] : this.items)].map((item) => [item.id, this.#shown(item.id) ?? item]));
+    const titles = [...known.values()].filter((item) => !this.#gone.has(item.id) && holds(item.title, text)).sort(inOrder);
+    return { titles, items: found.items.filter((hit) => !this.#gone.has(hit.conversation.id)), next: found.next };
+  }
+
+  /**
+   * Files that were exported here, as JSON. One that is refused does not keep the others out.
+   * @param {Iterable<File>} files
+   * @returns {Promise<{imported: Conversation[], refused: RefusedFile[]}>} Codes of our own: `not_ours`, `too_big`.
+   */
+  async importFiles(files) {
+    const imported = [];
+    const refused = [];
+    for (const file of files) {
+      try {
+        imported.push(await this.#import(file));
+      } catch (error) {
+        refused.push({ name: file.name, code: error.code ?? "not_ours", message: error.message });
+      }
+    }
+    this.#changed();
+    return { imported, refused };
+  }
+
+  async #import(file) {
+    if (file.size > MAX_FILE_BYTES) throw new Unfit("too_big");
+    const item = await this.api.post("conversations/import", parsed(await file.text()));
+    this.#store(item, ++this.#asked);
+    return item;
+  }
+
+  /** The address of a download. @param {string} id @param {"markdown"|"json"} format */
+  exportUrl(id, format) {
+    return `/api/conversations/${id}/export?format=${format}`;
+  }
+
+  // --- what the server said ---
+
+  /** A question that was asked before another may be answered after it: the later question's answer stays. */
+  #store(item, asked) {
+    const before = this.#stored.get(item.id);
+    if (before && before.asked > asked) return;
+    const { id, title, pinned = false, preview = "", running = false, updated_at } = item;
+    this.#stored.set(id, { item: { id, title, pinned, preview, running, updated_at }, asked });
+  }
+
+  #forget(id, asked) {
+    const before = this.#stored.get(id);
+    if (before && before.asked <= asked) this.#stored.delete(id);
+  }
+
+  /** What the first page should hold and does not was deleted elsewhere. */
+  #takeFirst(page, asked) {
+    const named = new Set(page.items.map((item) => item.id));
+    const last = page.next === null ? null : page.items.at(-1);
+    for (const [id, { item }] of this.#stored) {
+      if (!named.has(id) && (!last || inOrder(item, last) < 0)) this.#forget(id, asked);
+    }
+    for (const item of page.items) this.#store(item, asked);
+    if (this.#pages <= 1) {
+      this.#next = page.next;
+      this.#pages = 1;
+    }
+    this.#changed();
+  }
+
+  // --- what this person changes ---
+
+  #shown(id) {
+    const stored = this.#stored.get(id)?.item;
+    const changes = this.#changes.filter((change) => change.id === id);
+    return stored && changes.length ? Object.assign({}, stored, ...changes.map((change) => change.fields)) : stored;
+  }
+
+  async #change(id, fields) {
+    const change = { id, fields };
+    this.#changes.push(change);
+    this.#changed();
+    try {
+      const item = await this.#inTurn(id, () => this.api.patch(`conversations/${id}`, fields));
+      this.#store(item, ++this.#asked); // whatever was asked while this was under way may have been answered before it
+    } finally {
+      this.#changes = this.#changes.filter((one) => one !== change);
+      this.#changed();
+    }
+  }
+
+  #setGone(id, gone) {
+    if (gone) this.#gone.add(id);
+    else this.#gone.delete(id);
+    this.#changed();
+  }
+
+  /** After what was begun before it for the same conversation, whatever came of that. */
+  #inTurn(id, call) {
+    const turn = (this.#turns.get(id) ?? Promise.resolve()).catch(() => {}).then(call);
+    this.#turns.set(id, turn);
+    const leave = () => this.#turns.get(id) === turn && this.#turns.delete(id);
+    turn.then(leave, leave);
+    return turn;
+  }
+
+  #changed() {
+    this.#items = null;
+    this.version += 1;
+    this.onChange();
+  }
+}
+
+/** Pinned ones first, then the newest: the server's order. @param {Conversation} one @param {Conversation} other */
+function inOrder(one, other) {
+  return (
+    Number(other.pinned) - Number(one.pinned) ||
+    Date.parse(other.updated_at) - Date.parse(one.updated_at) ||
+    (other.updated_at > one.updated_at ? 1 : other.updated_at < one.updated_at ? -1 : 0) ||
+    (other.id > one.id ? 1 : -1)
+  );
+}
+
+/** @param {string} title @param {string} text */
+function holds(title, text) {
+  return title.toLowerCase().includes(text.trim().toLowerCase());
+}
+
+/** What is not there any more is no failure: it was deleted elsewhere. */
+function orNothing(error) {
+  if (error.status === 404) return null;
+  throw error;
+}
+
+class Unfit extends Error {
+  constructor(code) {
+    super(code);
+    this.code = code;
+  }
+}
+
+/** What a file holds, where it looks like an export. Throws Unfit. @param {string} text */
+function parsed(text) {
+  try {
+    const data = JSON.parse(text);
+    if (data?.format === FORMAT && Array.isArray(data.messages)) return data;
+  } catch {
+    // Said below.
+  }
+  throw new Unfit("not_ours");
+}
