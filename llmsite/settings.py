@@ -24,7 +24,7 @@ INSTALLED_APPS = [
     # Before staticfiles: gives `runserver` its ASGI server. Only there: it imports Twisted, a third of a second and 30 MB for every other command.
     *(["daphne"] if sys.argv[1:2] == ["runserver"] else []),
     "corsheaders",
-    "django.contrib.admin",
+    "chat.admin.apps.AdminConfig",  # django.contrib.admin with our site
     "django.contrib.auth",
     "django.contrib.contenttypes",
     "django.contrib.sessions",
@@ -164,6 +164,10 @@ LOGGING = {
         "console": {"class": "logging.StreamHandler", "formatter": "plain", "level": "ERROR"},
     },
     "root": {"handlers": ["file", "console"], "level": "INFO"},
-    "loggers": {"django.server": {"handlers": ["file"], "propagate": False}},
+    "loggers": {
+        "django.server": {"handlers": ["file"], "propagate": False},
+        # An address that is gone cannot be said goodbye from; zeroconf warns of that with a traceback.
+        "zeroconf": {"level": "ERROR"},
+    },
 }
 (CONFIG.data / "logs").mkdir(parents=True, exist_ok=True)

@@ -6,6 +6,7 @@ would be claimed by every computer in the room that runs this. Where another com
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import re
 import socket
@@ -77,7 +78,8 @@ class Publisher:
                     self._announce(addresses, port)
             except Exception as error:
                 logger.info("No .local name is published: %s", error or type(error).__name__)
-        self._take_back()
+        with contextlib.suppress(Exception):  # the network is gone, and so are those who would hear it
+            self._take_back()
 
     def _take_back(self) -> None:
         self.name = ""
@@ -96,7 +98,7 @@ class Publisher:
         name = self._free_name(names(hostname), set(ips))
         info = ServiceInfo(
             SERVICE,
-            f"llmsite on {hostname.partition('.')[0]}"[:LABEL_BYTES] + f".{SERVICE}",
+            f"{_shown(hostname)}.{SERVICE}",
             port=port,
             server=f"{name}.",
             parsed_addresses=ips,
@@ -116,3 +118,8 @@ class Publisher:
             if not resolver.request(self._zeroconf, ASK_MS) or set(resolver.parsed_addresses()) <= ours:
                 return name
         raise OSError(f"all names up to {candidates[-1]} are taken")
+
+
+def _shown(hostname: str) -> str:
+    """What people see in a list of services: LABEL_BYTES at most, and Chinese characters are allowed."""
+    return f"llmsite on {hostname.partition('.')[0]}".encode()[:LABEL_BYTES].decode(errors="ignore")
