@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import json
 import logging
 from typing import Any
 from urllib.parse import parse_qs
@@ -11,12 +12,13 @@ from uuid import UUID
 
 from channels.generic.websocket import AsyncWebsocketConsumer
 
-from chat import protocol, sockets
+from chat import limits, protocol, sockets
 from chat.database import in_database
-from chat.identity import Client, caller_of, identify
+from chat.identity import Client, caller_of, identify, place_of
 from chat.legacy import LegacyWriter
+from chat.limits import HARD_FRAME_BYTES, MAX_FRAME_CHARS, TOO_FAST, Exceeded, Limiter
 from chat.mailbox import Mailbox
-from chat.protocol import BadFrame, Error, Frame, Notice, Ping, Pong, Resume, SendMessage, Stop
+from chat.protocol import MAX_KEY_CHARS, BadFrame, Continue, Edit, Error, Frame, Notice, Ping, Pong, Regenerate, Resume, SendMessage, Stop
 from chat.runs import Rejected, RunManager, is_system
 from chat.sentences import sentence
 from chat.services import SystemSet
@@ -26,6 +28,7 @@ log = logging.getLogger(__name__)
 MAX_WAITING = 64
 """Frames of one socket that wait to be carried out; more are refused, and the client keeps their text."""
 NOT_PAIRED = 4401
+TOO_LARGE = 1009
 GOODBYE_S = 2.0
 """A device that reads nothing gets no reason."""
 
@@ -37,10 +40,13 @@ class ChatConsumer(AsyncWebsocketConsumer):  # type: ignore[misc]
     (what was asked, in order) and `Mailbox.deliver` (what is sent).
     """
 
-    def __init__(self, *args: Any, runs: RunManager, open_to_all: bool = False, **kwargs: Any) -> None:
+    def __init__(self, *args: Any, runs: RunManager, open_to_all: bool = False, limiter: Limiter | None = None, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.runs = runs
         self.open_to_all = open_to_all
+        self.limiter = limiter or limits.shared()
+        self.key = ""
+        """Under which the limits know the device; empty until it has a place among the open sockets."""
         self.client: Client | None = None
         self.language = "en"
         self.legacy: LegacyWriter | None = None
@@ -55,18 +61,34 @@ class ChatConsumer(AsyncWebsocketConsumer):  # type: ignore[misc]
         self.legacy = None if "v" in query else LegacyWriter()
         self.language = _language(query, self.scope)
         self.mailbox = Mailbox(self._send_frame)
-        self.client = await in_database(identify, caller_of(self.scope), open_to_all=self.open_to_all)
-        await self.accept()
-        if self.client is None:
+        caller = caller_of(self.scope)
+        try:
+            self.limiter.take(place_of(caller), connections=1)
+            client = await in_database(identify, caller, open_to_all=self.open_to_all)
+            await self._let_in(client)
+        except Exceeded as refused:
+            await self.accept()
+            await self._send_frame(self._too_much(refused))
+            await self.close(TOO_FAST)
+
+    async def _let_in(self, client: Client | None) -> None:
+        if client is None:
+            await self.accept()
             await self._send_frame(self._error("not_paired"))
             await self.close(NOT_PAIRED)
             return
+        key = limits.key_of(client.fair)
+        self.limiter.open_socket(key)
+        self.key, self.client = key, client
+        await self.accept()
         self.tasks = [asyncio.create_task(self._carry_out()), asyncio.create_task(self._deliver())]
         device = self.client.device
         self.socket = sockets.OpenSocket(device.owner_id, device.id, self.mailbox.post, self._shut, asyncio.get_running_loop())
         sockets.add(self.socket)
 
     async def disconnect(self, code: int) -> None:
+        if self.key:
+            self.limiter.close_socket(self.key)
         if self.socket is not None:
             sockets.remove(self.socket)
         for task in self.tasks:
@@ -78,18 +100,49 @@ class ChatConsumer(AsyncWebsocketConsumer):  # type: ignore[misc]
     async def receive(self, text_data: str | None = None, bytes_data: bytes | None = None) -> None:
         if self.client is None:
             return
+        size = len(text_data or bytes_data or "")
+        if size > HARD_FRAME_BYTES:  # a server that has such a limit itself closes so, too
+            await self.close(TOO_LARGE)
+        elif size > MAX_FRAME_CHARS:
+            self._answer(self._error("too_large", key=_key_in(text_data), limit=f"{MAX_FRAME_CHARS >> 20} MB"))
+        else:
+            self._parse(text_data)
+
+    def _parse(self, text: str | None) -> None:
         try:
-            if text_data is None:
+            if text is None:
                 raise BadFrame("Expected a text message with a JSON object, got a binary one.")
-            frame = protocol.parse(text_data)
+            frame = protocol.parse(text)
         except BadFrame as error:
             detail = str(error)
             message = sentence("bad_frame", self.language, detail, detail=detail)
-            self.mailbox.post(Error(code="bad_frame", message=message, key=error.key))
+            self._answer(Error(code="bad_frame", message=message, key=error.key))
             return
-        await self._take(frame)
+        try:
+            self.limiter.take(self.key, **_costs(frame))
+        except Exceeded as refused:
+            self._slow_down(refused, getattr(frame, "key", None))
+        else:
+            self._take(frame)
 
-    async def _take(self, frame: Frame) -> None:
+    def _answer(self, error: Error) -> None:
+        """To a frame that is none, which costs as much as one."""
+        try:
+            self.limiter.take(self.key, frames=1)
+            self.mailbox.post(error)
+        except Exceeded as refused:
+            self._slow_down(refused, error.key)
+
+    def _slow_down(self, refused: Exceeded, key: str | None) -> None:
+        """Say when the frame would be taken. Who goes on all the same is let go: there is nothing to lose, runs need no socket."""
+        error = self._too_much(refused, key)
+        try:
+            self.limiter.take(self.key, warnings=1)
+            self.mailbox.post(error)
+        except Exceeded:
+            self._let_go(error, TOO_FAST)
+
+    def _take(self, frame: Frame) -> None:
         if isinstance(frame, Ping):
             self.mailbox.post(Pong())
         elif isinstance(frame, Stop) and self.runs.stop_now(frame.run, self.client):
@@ -109,6 +162,8 @@ class ChatConsumer(AsyncWebsocketConsumer):  # type: ignore[misc]
                 await self._do(frame)
             except Rejected as rejected:
                 self.mailbox.post(rejected.error)
+            except Exceeded as refused:
+                self._slow_down(refused, getattr(frame, "key", None))
             except Exception:
                 log.exception("a frame could not be carried out")
                 self.mailbox.post(self._error("internal", key=getattr(frame, "key", None), retryable=True))
@@ -122,7 +177,10 @@ class ChatConsumer(AsyncWebsocketConsumer):  # type: ignore[misc]
         elif isinstance(frame, Resume):
             self.mailbox.watch(await self.runs.watch(frame.run, client, self.language), frame.after)
         else:
-            submitted = await self.runs.submit(frame, client, self.language, self.conversation)
+            with self.limiter.answer(self.key, self.runs.live) as begun:
+                submitted = await self.runs.submit(frame, client, self.language, self.conversation)
+                if not isinstance(submitted, SystemSet):
+                    begun(submitted.log.run)
             if self.legacy is not None:
                 self.conversation = submitted.conversation
             if isinstance(submitted, SystemSet):
@@ -138,17 +196,21 @@ class ChatConsumer(AsyncWebsocketConsumer):  # type: ignore[misc]
         self.mailbox.post(Notice(code=code, message=sentence(code, self.language), conversation=done.conversation, key=key, stored=done.message))
 
     def _shut(self) -> None:
-        """The device was revoked: nothing more is taken from it, nothing more is sent to it but why."""
+        """The device was revoked."""
+        self._let_go(self._error("not_paired"), NOT_PAIRED)
+
+    def _let_go(self, why: Error, code: int) -> None:
+        """Nothing more is taken from the device, nothing more is sent to it but why."""
         if self.client is not None:
             self.client = None
-            self.tasks.append(asyncio.create_task(self._say_goodbye(), name="goodbye"))
+            self.tasks.append(asyncio.create_task(self._say_goodbye(why, code), name="goodbye"))
 
-    async def _say_goodbye(self) -> None:
+    async def _say_goodbye(self, why: Error, code: int) -> None:
         for task in self.tasks[:2]:
             task.cancel()
         with contextlib.suppress(Exception):
-            await asyncio.wait_for(self._send_frame(self._error("not_paired")), GOODBYE_S)
-        await self.close(NOT_PAIRED)
+            await asyncio.wait_for(self._send_frame(why), GOODBYE_S)
+        await self.close(code)
 
     async def _deliver(self) -> None:
         """A socket that is gone ends its own delivery and nothing else; the runs go on."""
@@ -170,6 +232,30 @@ class ChatConsumer(AsyncWebsocketConsumer):  # type: ignore[misc]
 
     def _error(self, code: str, *, key: str | None = None, retryable: bool = False, **params: Any) -> Error:
         return Error(code=code, message=sentence(code, self.language, **params), retryable=retryable, key=key)
+
+    def _too_much(self, refused: Exceeded, key: str | None = None) -> Error:
+        """The client keeps what it wanted to say, and may say it again."""
+        wait_s = refused.retry_after_s
+        told = self._error(refused.code, key=key, retryable=True, limit=refused.limit, seconds=wait_s)
+        return told.model_copy(update={"retry_after_s": wait_s})
+
+
+def _costs(frame: Frame) -> dict[str, float]:
+    """What a frame takes of its device's limits."""
+    if not isinstance(frame, SendMessage | Regenerate | Continue | Edit):
+        return {"frames": 1}
+    text = frame.message if isinstance(frame, SendMessage) else frame.content if isinstance(frame, Edit) else ""
+    return {"frames": 1, "messages": 1, "messages_today": 1, "characters": len(text)}
+
+
+def _key_in(text: str | None) -> str | None:
+    """The key of a frame that is too large to be one, so that its client knows which it was."""
+    try:
+        value = json.loads(text or "")
+    except (ValueError, RecursionError):
+        return None
+    key = value.get("key") if isinstance(value, dict) else None
+    return key if isinstance(key, str) and 0 < len(key) <= MAX_KEY_CHARS else None
 
 
 def _language(query: dict[str, list[str]], scope: Any) -> str:

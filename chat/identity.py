@@ -10,12 +10,19 @@ from http.cookies import CookieError, SimpleCookie
 from typing import Any
 from uuid import UUID
 
+from django.conf import settings
 from django.db import IntegrityError
 
+from chat.limits import HOST, network_of
 from chat.models import Device, Owner
 
 COOKIE = "llmsite_device"
-PROXY_HEADERS = ("forwarded", "x-forwarded-for", "x-forwarded-host", "x-real-ip", "via")
+PROXY_HEADERS = (
+    "forwarded", "via", "x-forwarded", "x-forwarded-for", "x-forwarded-host", "x-forwarded-port", "x-forwarded-proto", "x-forwarded-server",
+    "x-original-forwarded-for", "x-original-host", "x-real-ip", "x-client-ip", "x-cluster-client-ip", "x-envoy-external-address", "x-proxyuser-ip",
+    "client-ip", "true-client-ip", "cf-connecting-ip", "fastly-client-ip", "cdn-loop", "proxy-connection",
+)  # fmt: skip
+"""What proxies and tunnels add to a request that they pass on."""
 
 
 @dataclass(frozen=True)
@@ -53,6 +60,16 @@ def caller_of(scope: Mapping[str, Any]) -> Caller:
     scheme, _, credentials = headers.get("authorization", "").partition(" ")
     token = credentials.strip() if scheme.lower() == "bearer" else _cookie(headers.get("cookie", ""))
     return Caller(client[0], headers.get("host", ""), token, any(name in headers for name in PROXY_HEADERS))
+
+
+def place_of(caller: Caller) -> str:
+    """Whom the limits hold for what comes from somewhere, before it is known which device it is: an address, HOST, or "proxied".
+
+    What a proxy says about addresses counts only where one is set up (`https`): else anybody could be somewhere else with every request.
+    """
+    if caller.is_loopback:
+        return HOST
+    return "proxied" if caller.proxied and not settings.CONFIG.https else network_of(caller.address)
 
 
 def identify(caller: Caller, *, open_to_all: bool) -> Client | None:

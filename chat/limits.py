@@ -29,7 +29,7 @@ ANSWERS_RETRY_S = 5.0
 """When an answer will be done is not known; a client asks again after this."""
 SOCKETS_RETRY_S = 30.0
 
-MAX_FRAME_BYTES = 1 << 20
+MAX_FRAME_CHARS = 1 << 20
 """The longest message of a socket that is looked at. A text of MAX_MESSAGE_CHARS fits, in any alphabet."""
 HARD_FRAME_BYTES = 4 << 20
 """The longest that is taken in at all, for the sake of an answer in words; a longer one ends the connection (1009)."""
@@ -50,7 +50,7 @@ class Limits:
     """Waiting or being written at once, for one device."""
     sockets: int = 16
     """Open at once, for one device."""
-    connections_per_minute: int = 90
+    connections_per_minute: int = 120
     """Sockets that one address opens."""
     frames_per_minute: int = 600
     requests_per_minute: int = 300

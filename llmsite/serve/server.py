@@ -14,15 +14,15 @@ from typing import Any
 
 import uvicorn
 
+from chat.limits import HARD_FRAME_BYTES
 from llmsite.serve.exits import Exit
 
 SAVE_S = 1.0
 GRACE_S = 1
 END_S = 1.9
-MAX_FRAME_BYTES = 1 << 20
 
 
-def settings(application: Any) -> uvicorn.Config:
+def settings(application: Any, *, behind_proxy: bool = False) -> uvicorn.Config:
     """How uvicorn is to serve."""
     return uvicorn.Config(
         application,
@@ -30,7 +30,7 @@ def settings(application: Any) -> uvicorn.Config:
         # The sans-IO protocol waits in `send` once a phone has 64 KB unread, so a slow reader slows down its own consumer and nothing else;
         # and it reads the next frame only when the last one was taken.
         ws="websockets-sansio",
-        ws_max_size=MAX_FRAME_BYTES,
+        ws_max_size=HARD_FRAME_BYTES,
         # A phone that has gone without a word is noticed in 40 s. It loses nothing: its run goes on, and it resumes.
         ws_ping_interval=20.0,
         ws_ping_timeout=20.0,
@@ -39,6 +39,8 @@ def settings(application: Any) -> uvicorn.Config:
         log_config=None,  # Django's logging, one log file
         access_log=False,
         server_header=False,
+        # What X-Forwarded-For says is believed only where a proxy was set up: anybody can write it.
+        proxy_headers=behind_proxy,
         timeout_graceful_shutdown=GRACE_S,
     )
 

@@ -86,5 +86,5 @@ def test_nohup_is_respected(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_the_sockets_are_set_up_for_chatting(server: Server) -> None:
     config = server.config
-    assert (config.ws_max_size, config.ws_per_message_deflate, config.ws_ping_interval) == (1 << 20, False, 20.0)
+    assert (config.ws_max_size, config.ws_per_message_deflate, config.ws_ping_interval) == (4 << 20, False, 20.0)
     assert not config.server_header
