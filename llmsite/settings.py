@@ -37,7 +37,8 @@ INSTALLED_APPS = [
 ]
 
 MIDDLEWARE = [
-    # The first three before all that may answer by itself: a refusal and a file carry the headers, too.
+    "chat.metrics.CountRequests",
+    # The next three before all that may answer by itself: a refusal and a file carry the headers, too.
     "llmsite.security.Headers",
     "llmsite.security.ContentPolicy",
     "django.middleware.security.SecurityMiddleware",

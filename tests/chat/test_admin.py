@@ -1,6 +1,11 @@
+"""Every page of the admin opens, in both languages; what was recorded cannot be edited."""
+
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import pytest
+from django.contrib.auth.models import Permission, User
 from django.core.exceptions import ValidationError
 from django.test import Client as Browser
 from django.urls import reverse
@@ -10,31 +15,80 @@ from chat.identity import Client
 from chat.models import Conversation, Persona, validate_options
 from tests.chat.test_services import finish
 
+LISTS = ["conversation", "run", "feedback", "owner", "device", "persona"]
+
 
 @pytest.fixture
 def owner(admin_client: Browser) -> Browser:
+    """The owner's browser."""
     admin_client.defaults["HTTP_HOST"] = "localhost"
     return admin_client
 
 
-@pytest.mark.parametrize("model", ["conversation", "message", "run", "device", "persona"])
-def test_every_list_and_page_opens(owner: Browser, client: Client, model: str) -> None:
-    finish(services.send(device=client.device, content="如何连接手机？"), "扫码。")
-    Persona.objects.create(name="cat")
-    page = owner.get(reverse(f"admin:chat_{model}_changelist"))
+@pytest.fixture
+def answered(client: Client) -> services.NewRun:
+    """A rated answer; and a persona, so that no list is empty."""
+    Persona.objects.create(name="library", system_prompt="You are a librarian.", options={"temperature": 0.3})
+    new = services.send(device=client.device, content="如何连接手机？")
+    finish(new, "扫码。")
+    services.rate(device=client.device, message=new.message, rating=-1, comment="太短")
+    return new
+
+
+@pytest.fixture
+def guest(transactional_db: None) -> Iterator[Browser]:
+    """Staff that may look at everything and change nothing."""
+    user = User.objects.create_user("guest", is_staff=True)
+    user.user_permissions.set(Permission.objects.filter(codename__startswith="view_"))
+    browser = Browser(HTTP_HOST="localhost")
+    browser.force_login(user)
+    yield browser
+
+
+@pytest.mark.parametrize("language", ["en", "zh-hans"])
+@pytest.mark.parametrize("model", LISTS)
+def test_every_list_and_page_opens(owner: Browser, answered: services.NewRun, model: str, language: str) -> None:
+    page = owner.get(reverse(f"admin:chat_{model}_changelist"), headers={"Accept-Language": language})
     assert page.status_code == 200
     row = page.context["cl"].result_list[0]
-    assert owner.get(reverse(f"admin:chat_{model}_change", args=[row.pk])).status_code == 200
+    assert owner.get(reverse(f"admin:chat_{model}_change", args=[row.pk]), headers={"Accept-Language": language}).status_code == 200
 
 
-def test_what_happened_cannot_be_edited(owner: Browser, client: Client) -> None:
-    new = services.send(device=client.device, content="one")
-    for model, key in (("message", new.message), ("run", new.run)):
-        assert owner.post(reverse(f"admin:chat_{model}_change", args=[key]), {}).status_code == 403
-    response = owner.post(reverse("admin:chat_conversation_change", args=[new.conversation]), {"options": '{"temperature": 0.2}', "title": "forged"})
+@pytest.mark.parametrize("model", LISTS)
+def test_who_may_only_look_sees_every_page(guest: Browser, answered: services.NewRun, model: str) -> None:
+    page = guest.get(reverse(f"admin:chat_{model}_changelist"))
+    row = page.context["cl"].result_list[0]
+    assert guest.get(reverse(f"admin:chat_{model}_change", args=[row.pk])).status_code == 200
+    assert guest.post(reverse(f"admin:chat_{model}_change", args=[row.pk]), {"name": "x"}).status_code == 403
+    assert guest.post(reverse(f"admin:chat_{model}_delete", args=[row.pk]), {"post": "yes"}).status_code == 403
+
+
+def test_the_index_shows_the_lists_and_the_statistics(owner: Browser, answered: services.NewRun) -> None:
+    page = owner.get(reverse("admin:index"))
+    assert page.context["site_header"] == "llmsite"
+    names = [model["object_name"] for model in page.context["app_list"][0]["models"]]
+    assert {"Conversation", "Run", "Feedback", "Owner", "Device", "Persona", "Statistics"} == set(names)
+    assert f'href="{reverse("admin:statistics")}"' in page.content.decode()
+
+
+def test_what_happened_cannot_be_edited(owner: Browser, answered: services.NewRun) -> None:
+    for model, key in (("run", answered.run), ("conversation", answered.conversation)):
+        page = owner.get(reverse(f"admin:chat_{model}_change", args=[key]))
+        fields = page.context["adminform"].form.fields
+        assert not {"prompt", "title", "owner", "leaf", "content"} & set(fields)
+    assert owner.post(reverse("admin:chat_run_change", args=[answered.run]), {}).status_code == 403
+    for model in LISTS:
+        assert owner.get(reverse(f"admin:chat_{model}_add")).status_code == (200 if model == "persona" else 403)
+
+
+def test_persona_and_sampling_of_what_comes_next_can_be_set(owner: Browser, answered: services.NewRun) -> None:
+    persona = Persona.objects.create(name="cat")
+    address = reverse("admin:chat_conversation_change", args=[answered.conversation])
+    response = owner.post(address, {"persona": persona.id, "temperature": "0.2", "thinking": "no", "title": "forged"})
     assert response.status_code == 302
-    conversation = Conversation.objects.get(id=new.conversation)
-    assert (conversation.options, conversation.title) == ({"temperature": 0.2}, "one")
+    conversation = Conversation.objects.get(id=answered.conversation)
+    assert (conversation.persona, conversation.options) == (persona, {"temperature": 0.2, "thinking": False})
+    assert conversation.title == "如何连接手机？"
 
 
 @pytest.mark.parametrize("options", [{"temperature": 9}, {"unknown": 1}, [], "x"])

@@ -1,0 +1,31 @@
+"""Two entries that are one person: her phone and her tablet were paired as two."""
+
+from __future__ import annotations
+
+from uuid import UUID
+
+from django.db import transaction
+
+from chat import sockets
+from chat.models import Conversation, Device, Owner, PairingCode
+from chat.services import Refused
+
+
+def join_owners(*, keep: UUID, others: list[UUID]) -> int:
+    """Give `keep` all devices and conversations of the others, and remove those. Returns how many devices have moved. Raises Refused.
+
+    The shared owner of --open is everybody, so it is nobody's other; and the computer's own can take others in, but not be taken.
+    """
+    with transaction.atomic():
+        owners = {owner.id: owner for owner in Owner.objects.select_for_update().filter(id__in=[keep, *others])}
+        gone = [owners[id_] for id_ in others if id_ in owners and id_ != keep]
+        if keep not in owners or not gone or owners[keep].kind == Owner.Kind.OPEN or any(owner.kind != Owner.Kind.PERSON for owner in gone):
+            raise Refused("no_person")
+        moved = list(Device.objects.filter(owner__in=gone).values_list("id", flat=True))
+        Device.objects.filter(owner__in=gone).update(owner=keep)
+        Conversation.objects.filter(owner__in=gone).update(owner=keep)
+        PairingCode.objects.filter(owner__in=gone).update(owner=keep)
+        Owner.objects.filter(id__in=[owner.id for owner in gone]).delete()
+        # An open socket knows its person from when it was opened.
+        transaction.on_commit(lambda: sockets.close_devices(moved))
+    return len(moved)
