@@ -1,23 +1,28 @@
 /**
- * The chat page: puts the session (shared with the phone client), the thread, the field and the list together.
+ * The chat page: puts the session (shared with the phone client), the thread, the field, the list and the settings together.
  *
  * @module
  */
 
+import { api } from "./api.js";
 import { Composer } from "./composer.js";
+import { Conversations } from "./conversations.js";
 import { byId, make, uuid } from "./dom.js";
+import { factsOf, firstWords } from "./facts.js";
+import { openMenu } from "./menu.js";
+import { Opened } from "./opened.js";
 import { activeRun, path, textOf, unfinished } from "./reducer.js";
 import { Scroll } from "./scroll.js";
 import { Session, socketUrl } from "./session.js";
+import { Settings } from "./settings.js";
 import { Sidebar } from "./sidebar.js";
-import { messageOf, Thread } from "./thread.js";
+import { Thread } from "./thread.js";
 import { fill, words } from "./words.js";
 
 /** A connection that is away for less is not worth a word. */
 const OFFLINE_MS = 1_000;
-const LOADING_MS = 1_500;
 
-let data = JSON.parse(byId("data").textContent);
+const data = JSON.parse(byId("data").textContent);
 fill(document);
 
 const session = new Session({
@@ -30,78 +35,53 @@ const session = new Session({
   clock: () => Date.now(),
   random: Math.random,
   uuid,
+  onElsewhere: (conversation) => opened.changed(conversation),
   onChange: render,
 });
 const scroll = new Scroll();
-const sidebar = new Sidebar();
+const composer = new Composer({ send, stop, edit: (id, text) => session.edit(id, text) }, data);
+const conversations = new Conversations({ api, onChange: () => showTitle() });
+const settings = new Settings({ api, data, say: (sentence) => composer.say(sentence), onChange: showModel, keep: () => composer.keep() });
+const opened = new Opened({ session, api, conversations, turned: (meta) => settings.turnTo(meta), gone: wasDeleted });
+const sidebar = new Sidebar({ conversations, onOpen: open, onNew: () => open(null) });
 const thread = new Thread(byId("thread"), {
   regenerate: (id) => session.regenerate(id),
+  choices: (id, button) => answerWith(id, button),
   continue: (id) => session.continue(id),
   edit: (message) => composer.edit(message),
   takeBack: (key) => takeBack(key),
+  choose: (id) => opened.choose(id),
+  rate: (id, rating, comment) => rate(id, rating, comment),
 });
-const composer = new Composer({ send, stop, edit: (id, text) => session.edit(id, text) }, data);
 
 // --- what is shown ----------------------------------------------------------------------------------------------------------------
 
 let writing = "";
+/** @type {import("./view.js").Facts[]} */
+let facts = [];
 
 function render() {
   const { state } = session;
   takeRefusals();
-  const { conversation } = state;
   const run = activeRun(state);
-  const facts = [...storedFacts(run), ...pendingFacts()];
+  facts = factsOf(session);
   byId("welcome").hidden = facts.length > 0;
   thread.show(facts);
-  composer.turnTo(conversation);
+  composer.turnTo(state.conversation);
   composer.setRunning(Boolean(run), session.stops.has(run?.id));
-  const title = data.conversations.find((one) => one.id === conversation)?.title || firstWords(facts);
-  byId("title").textContent = title || words.untitled;
-  document.title = title ? `${title} · llmsite` : "llmsite";
-  sidebar.show(data.conversations, conversation, new Set(unfinished(state).map((one) => one.conversation)));
+  settings.showUse(path(state), state.runs);
+  showTitle();
   showConnection();
   scroll.follow();
   noticeEnd(run);
 }
 
-function storedFacts(run) {
+function showTitle() {
   const { state } = session;
-  const messages = path(state);
-  const pending = state.pending.filter((item) => item.conversation === state.conversation);
-  const idle = !run && !pending.length;
-  return messages.map((message, place) => {
-    const waiting = pending.find((item) => item.frame.message === message.id);
-    const last = idle && (message.role === "user" || place === messages.length - 1);
-    const thinks = message.status === "running" && Boolean(message.thinking) && !message.content;
-    const waits = waiting && message.role === "assistant" ? whyItWaits(waiting, 0, words.continueWaits) : "";
-    return { message, run: state.runs[message.run], last, waits, clock: thinks ? Math.floor(Date.now() / 1000) : 0 };
-  });
-}
-
-/** What was said and is not stored yet shows at once, below the rest. */
-function pendingFacts() {
-  const { pending, conversation } = session.state;
-  const said = pending.filter((item) => item.conversation === conversation && textOf(item.frame));
-  return said.map((item, place) => ({ message: pendingMessage(item), run: undefined, last: false, waits: whyItWaits(item, place), clock: 0 }));
-}
-
-const pendingMessages = new Map();
-
-/** The same item gives the same message, so that its view is left alone. */
-function pendingMessage(item) {
-  if (!pendingMessages.has(item.key)) pendingMessages.set(item.key, messageOf(item));
-  return pendingMessages.get(item.key);
-}
-
-function whyItWaits(item, place, offline = words.saved) {
-  if (item.error) return words.refusedForNow(item.error.message);
-  if (session.connection.status !== "online") return offline;
-  return place ? words.waitsBehind : words.sending;
-}
-
-function firstWords(facts) {
-  return facts.find(({ message }) => message.role === "user")?.message.content.trim().split("\n")[0].slice(0, 60);
+  const title = conversations.find(state.conversation)?.title || firstWords(facts);
+  byId("title").textContent = title || words.untitled;
+  document.title = title ? `${title} · llmsite` : "llmsite";
+  sidebar.show(state.conversation, new Set(unfinished(state).map((one) => one.conversation)));
 }
 
 /** What the server will not take comes back into the field. */
@@ -118,10 +98,13 @@ function takeRefusals() {
 
 let told = null;
 let offlineTimer = 0;
+let wasOnline = false;
 
 function showConnection() {
   const online = session.connection.status === "online";
   document.body.classList.toggle("away", !online);
+  if (online && !wasOnline) back();
+  wasOnline = online;
   if (online) {
     clearTimeout(offlineTimer);
     offlineTimer = 0;
@@ -134,21 +117,28 @@ function showConnection() {
   }
 }
 
+let connections = 0;
+
+/** Connected again: what was missed meanwhile. */
+function back() {
+  connections += 1;
+  if (connections === 1) return;
+  settings.online();
+  opened.refresh();
+  conversations.refresh().catch(() => {});
+}
+
 function noticeEnd(run) {
   const ended = writing && writing !== run?.id && session.state.runs[writing]?.status === "done";
   writing = run?.id ?? "";
-  if (!ended) return;
-  byId("said").textContent = words.complete;
-  refresh();
+  if (ended) byId("said").textContent = words.complete;
 }
 
 function showModel() {
-  const { name, state, remote } = data.model;
-  const where = remote ? words.remote : words.here;
-  const percent = data.model.progress ? Math.round(data.model.progress * 100) : 0;
-  byId("model").textContent = { ready: `${name} · ${where}`, failed: `${name} ${words.failed}` }[state] ?? `${name} ${words.loading(percent)}`;
+  const { name, remote } = settings.model;
   byId("welcome-model").textContent = name;
   byId("welcome-where").textContent = remote ? words.welcomeRemote : words.welcomeHere;
+  settings.showUse(path(session.state), session.state.runs);
 }
 
 function showSuggestions() {
@@ -160,8 +150,11 @@ function showSuggestions() {
 
 function send(text) {
   const fresh = !session.state.conversation;
-  session.say(text);
-  if (fresh) history.replaceState(null, "", `/?c=${session.state.conversation}`);
+  session.say(text, settings.optionsFor(session.state.conversation));
+  if (fresh) {
+    history.replaceState(null, "", `/?c=${session.state.conversation}`);
+    settings.turnTo({ id: session.state.conversation });
+  }
   scroll.toEnd();
 }
 
@@ -178,81 +171,78 @@ function takeBack(key) {
   if (item) composer.putBack(textOf(item.frame));
 }
 
+/** Shown at once, and taken back where it cannot be stored. */
+async function rate(id, rating, comment) {
+  const { rating: before, comment: said } = session.state.messages[id];
+  session.rated(id, rating, comment);
+  try {
+    await (rating ? api.put(`messages/${id}/feedback`, { rating, comment }) : api.delete(`messages/${id}/feedback`));
+  } catch (error) {
+    session.rated(id, before, said);
+    composer.say(words.notRated(error.message));
+  }
+}
+
+/** Another model may answer the same. */
+function answerWith(id, button) {
+  const items = settings.picker.menuItems((model) => session.regenerate(id, { model }));
+  openMenu({ label: words.answerWith, items, at: button, from: button });
+}
+
 // --- turning from one conversation to another -----------------------------------------------------------------------------------------
 
-/** The page's data from the server, or null when it cannot be reached. */
-async function fetchData(conversation) {
-  try {
-    const response = await fetch(conversation ? `/?c=${conversation}` : "/", { headers: { Accept: "application/json" } });
-    return response.ok ? await response.json() : null;
-  } catch {
-    return null;
-  }
-}
-
-async function open(conversation, remember = true) {
+/** @param {string|null} conversation @param {string} [message] To be shown there. */
+async function open(conversation, message, remember = true) {
   sidebar.toggle(false);
-  const fresh = conversation ? await fetchData(conversation) : null;
-  const known = path(session.state, conversation).length > 0;
-  if (conversation && !fresh?.conversation && !known) return composer.say(words.unreachable);
-  if (remember) history.pushState(null, "", conversation ? `/?c=${conversation}` : "/");
-  scroll.restart();
-  if (fresh?.conversation) {
-    data = { ...data, ...fresh };
-    session.load(fresh.conversation);
-  } else {
-    session.show(conversation);
+  const address = conversation ? `/?c=${conversation}` : "/";
+  try {
+    scroll.restart();
+    await opened.open(conversation);
+  } catch (error) {
+    return composer.say(error.status === 404 ? words.gone : error.message);
   }
-  if (!composer.touch) composer.field.focus();
+  if (remember && address !== location.pathname + location.search) history.pushState(null, "", address);
+  if (message) show(message);
+  else if (!composer.touch) composer.field.focus();
 }
 
-/** Another tab or phone may have gone on. What is being written here is left alone. */
-async function refresh() {
-  const { conversation } = session.state;
-  const fresh = await fetchData(conversation);
-  if (!fresh || session.state.conversation !== conversation) return;
-  data = { ...data, ...fresh };
-  showModel();
-  const busy = session.state.pending.length || activeRun(session.state);
-  if (fresh.conversation && !busy) session.load(fresh.conversation);
-  else render();
+function show(message) {
+  session.reveal(message);
+  thread.reveal(message);
 }
 
-document.addEventListener("click", (event) => {
-  const link = event.target.closest?.("a[data-open], a[data-new]");
-  if (!link || event.metaKey || event.ctrlKey || event.shiftKey || event.button) return;
-  event.preventDefault();
-  open(link.dataset.open ?? null);
-});
+function wasDeleted() {
+  composer.say(words.gone);
+  history.replaceState(null, "", "/");
+  opened.open(null);
+}
 
-addEventListener("popstate", () => open(new URLSearchParams(location.search).get("c"), false));
+addEventListener("popstate", () => open(new URLSearchParams(location.search).get("c"), undefined, false));
 addEventListener("online", () => session.poke());
 addEventListener("pageshow", (event) => event.persisted && wake());
 document.addEventListener("visibilitychange", () => document.visibilityState === "visible" && wake());
 
+/** The page is in front again: another tab or phone may have gone on. */
 function wake() {
   session.poke();
-  refresh();
-}
-
-/** Says how far the model is; ends when it is there. */
-async function watchLoading() {
-  while (data.model.state === "loading") {
-    await new Promise((resolve) => setTimeout(resolve, LOADING_MS));
-    const health = await fetch("/healthz")
-      .then((response) => response.json())
-      .catch(() => null);
-    if (health) data.model = { ...data.model, state: health.status, progress: health.progress };
-    showModel();
-  }
+  opened.refresh();
+  conversations.refresh().catch(() => {});
+  settings.refresh();
 }
 
 /** The conversation in the address; it may be one whose first message still waits here. */
 function begin() {
+  conversations.load(data.conversations);
   const wanted = new URLSearchParams(location.search).get("c");
-  if (data.conversation) session.load(data.conversation);
-  else if (session.outbox.list().some((item) => item.conversation === wanted)) session.show(wanted);
-  else if (wanted) history.replaceState(null, "", "/");
+  if (data.conversation) {
+    session.load(data.conversation);
+    settings.turnTo(data.conversation);
+  } else if (session.outbox.list().some((item) => item.conversation === wanted)) {
+    session.show(wanted);
+    settings.turnTo({ id: wanted });
+  } else if (wanted) {
+    history.replaceState(null, "", "/");
+  }
 }
 
 // --- begin ------------------------------------------------------------------------------------------------------------------------
@@ -262,6 +252,5 @@ showSuggestions();
 begin();
 session.start();
 render();
-watchLoading();
 setInterval(() => activeRun(session.state) && render(), 1000);
 if (!composer.touch) composer.field.focus();

@@ -4,6 +4,7 @@
  * @module
  */
 
+import * as LIST from "./words_list.js";
 import * as SETTINGS from "./words_settings.js";
 
 const seconds = (value) => (value < 90 ? `${Math.max(1, Math.round(value))} s` : `${Math.round(value / 60)} min`);
@@ -61,6 +62,23 @@ const EN = {
   continue: "Continue",
   tryAgain: "Try again",
   failure: "The answer failed.",
+  failedStatus: (status) => `The computer answered with an error (${status}).`,
+  branches: "Versions",
+  branch: (number, count) => `${number}/${count}`,
+  branchBefore: "Version before",
+  branchAfter: "Next version",
+  answerWith: "Answer again with…",
+  good: "Good answer",
+  bad: "Bad answer",
+  whyLabel: "Your comment",
+  whyGood: "What was good? (optional)",
+  whyBad: "What was wrong? (optional)",
+  sendFeedback: "Send",
+  notNow: "Not now",
+  notRated: (why) => `Your rating was not saved. ${why}`,
+  speed: (value) => `${value < 10 ? value.toFixed(1) : Math.round(value)} tokens/s`,
+  tokens: (count) => `${count.toLocaleString("en")} tokens`,
+  gone: "This conversation is not there any more.",
   system: (text) => (text ? `System prompt: ${text}` : "The system prompt was removed."),
   copy: "Copy",
   copied: "Copied",
@@ -126,6 +144,23 @@ const ZH = {
   continue: "继续写",
   tryAgain: "重试",
   failure: "回答失败。",
+  failedStatus: (status) => `电脑返回了错误（${status}）。`,
+  branches: "不同版本",
+  branch: (number, count) => `${number}/${count}`,
+  branchBefore: "上一个版本",
+  branchAfter: "下一个版本",
+  answerWith: "换个方式回答…",
+  good: "回答得好",
+  bad: "回答得不好",
+  whyLabel: "你的评语",
+  whyGood: "好在哪里？（可不填）",
+  whyBad: "哪里不对？（可不填）",
+  sendFeedback: "提交",
+  notNow: "不用了",
+  notRated: (why) => `评价没有保存。${why}`,
+  speed: (value) => `每秒 ${value < 10 ? value.toFixed(1) : Math.round(value)} 个 token`,
+  tokens: (count) => `共 ${count.toLocaleString("en")} 个 token`,
+  gone: "这个对话已经不在了。",
   system: (text) => (text ? `系统提示：${text}` : "系统提示已清除。"),
   copy: "复制",
   copied: "已复制",
@@ -138,7 +173,7 @@ const ZH = {
   complete: "回答完毕。",
 };
 
-export const words = document.documentElement.lang.toLowerCase().startsWith("zh") ? { ...ZH, ...SETTINGS.ZH } : { ...EN, ...SETTINGS.EN };
+export const words = document.documentElement.lang.toLowerCase().startsWith("zh") ? { ...ZH, ...LIST.ZH, ...SETTINGS.ZH } : { ...EN, ...LIST.EN, ...SETTINGS.EN };
 
 /** Put the words into what the server has laid out. @param {ParentNode} root */
 export function fill(root) {
