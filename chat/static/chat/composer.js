@@ -72,7 +72,7 @@ export class Composer {
   putBack(text) {
     this.editing = "";
     this.#set([text, this.field.value].filter(Boolean).join("\n"));
-    this.#keep();
+    this.keep();
     this.field.focus();
   }
 
@@ -114,7 +114,7 @@ export class Composer {
     this.editing = "";
     this.note.hidden = true;
     this.#set(editing ? this.draft : "");
-    this.#keep();
+    this.keep();
     if (editing) this.does.edit(editing, text);
     else this.does.send(text);
     if (!this.touch) this.field.focus(); // on a phone the keyboard would come up over the answer
@@ -127,10 +127,11 @@ export class Composer {
 
   #changed() {
     this.#show();
-    this.#keep();
+    this.keep();
   }
 
-  #keep() {
+  /** The draft, now: it is written down as it is typed, but the page may be about to go. */
+  keep() {
     if (!this.editing) write(this.place, this.field.value);
   }
 

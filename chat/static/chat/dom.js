@@ -46,6 +46,11 @@ export function iconButton(name, label, onclick) {
   return make("button", { type: "button", className: "icon-button", title: label, "aria-label": label, onclick }, icon(name));
 }
 
+/** @param {string} label @param {() => void} onclick */
+export function textButton(label, onclick) {
+  return make("button", { type: "button", className: "text-button", onclick }, label);
+}
+
 /** Set an element's text; where it only grew, add what is new, so that a selection in it stays. */
 export function growText(element, text) {
   const node = element.firstChild;

@@ -138,6 +138,7 @@ function showModel() {
   const { name, remote } = settings.model;
   byId("welcome-model").textContent = name;
   byId("welcome-where").textContent = remote ? words.welcomeRemote : words.welcomeHere;
+  document.body.classList.toggle("one-model", settings.models.length < 2);
   settings.showUse(path(session.state), session.state.runs);
 }
 
@@ -207,6 +208,7 @@ async function open(conversation, message, remember = true) {
 }
 
 function show(message) {
+  scroll.stay();
   session.reveal(message);
   thread.reveal(message);
 }

@@ -36,6 +36,11 @@ export class Scroll {
     if (this.follows) this.#toEnd();
   }
 
+  /** Something further up is shown: no following. */
+  stay() {
+    this.follows = false;
+  }
+
   toEnd() {
     this.follows = true;
     this.#toEnd();

@@ -4,24 +4,14 @@
  * @module
  */
 
-import { copy, growText, iconButton, make, setIcon } from "./dom.js";
+import { AssistantView } from "./answer.js";
+import { growText, iconButton, make, textButton } from "./dom.js";
 import { textOf } from "./reducer.js";
+import { View } from "./view.js";
 import { words } from "./words.js";
 
-/**
- * What one view shows. Compared field by field: the same facts, no work.
- * @typedef {object} Facts
- * @property {import("./reducer.js").Message} message
- * @property {import("./reducer.js").Run|undefined} run
- * @property {boolean} last The last of the conversation, and nothing is being written: it can be continued or answered again.
- * @property {string} waits Why this was not sent yet, or nothing.
- * @property {number} clock Changes each second while the message thinks.
- */
-
-/** @typedef {{regenerate(id: string): void, continue(id: string): void, edit(message: any): void, takeBack(key: string): void}} Does */
-
 export class Thread {
-  /** @param {HTMLElement} root @param {Does} does */
+  /** @param {HTMLElement} root @param {import("./view.js").Does} does */
   constructor(root, does) {
     this.root = root;
     this.does = does;
@@ -29,7 +19,7 @@ export class Thread {
     this.views = new Map();
   }
 
-  /** @param {Facts[]} all In their order. */
+  /** @param {import("./view.js").Facts[]} all In their order. */
   show(all) {
     const wanted = new Set(all.map((facts) => facts.message.id));
     for (const [id, view] of this.views) {
@@ -44,6 +34,17 @@ export class Thread {
     });
   }
 
+  /** Bring a message into view, and the focus to it. @param {string} id */
+  reveal(id) {
+    const root = this.views.get(id)?.root;
+    if (!root) return;
+    root.scrollIntoView({ block: "center" });
+    root.focus({ preventScroll: true });
+    root.classList.remove("found");
+    void root.offsetWidth; // so that it begins anew
+    root.classList.add("found");
+  }
+
   #view(message) {
     let view = this.views.get(message.id);
     if (!view) {
@@ -54,48 +55,21 @@ export class Thread {
   }
 }
 
-class View {
-  constructor(message, does) {
-    this.does = does;
-    this.facts = {};
-    this.message = message;
-    this.text = make("div", { className: "text" });
-    this.root = make("article", { className: `message ${message.role}`, "data-id": message.id });
-  }
-
-  /** @param {Facts} facts */
-  update(facts) {
-    const same = Object.keys(facts).every((name) => facts[name] === this.facts[name]);
-    this.facts = facts;
-    this.message = facts.message;
-    if (!same) this.render(facts);
-  }
-
-  copyButton() {
-    const button = iconButton("copy", words.copy, async () => {
-      await copy(this.message.content);
-      setIcon(button.firstChild, "done");
-      button.title = words.copied;
-      setTimeout(() => setIcon(button.firstChild, "copy"), 1500);
-    });
-    return button;
-  }
-}
-
 class UserView extends View {
   constructor(message, does) {
     super(message, does);
     this.note = make("p", { className: "quiet" });
     this.edit = iconButton("edit", words.edit, () => does.edit(this.message));
-    this.actions = make("div", { className: "actions" }, this.copyButton(), this.edit);
+    this.actions = make("div", { className: "actions" }, this.copyButton(), this.edit, this.branches);
     this.root.setAttribute("aria-label", words.you);
     this.root.append(this.text, this.note, this.actions);
   }
 
-  render({ message, waits, last }) {
+  render(facts) {
+    const { message, waits } = facts;
     growText(this.text, message.content);
     this.root.classList.toggle("waiting", Boolean(waits));
-    this.edit.hidden = !last;
+    this.showBranches(facts);
     this.actions.hidden = Boolean(waits);
     this.note.hidden = !waits;
     if (waits) this.note.replaceChildren(waits, textButton(words.takeBack, () => this.does.takeBack(message.id)));
@@ -113,81 +87,7 @@ class SystemView extends View {
   }
 }
 
-class AssistantView extends View {
-  constructor(message, does) {
-    super(message, does);
-    this.thoughts = make("div", { className: "thoughts" });
-    this.summary = make("summary");
-    this.thinking = make("details", { className: "thinking" }, this.summary, this.thoughts);
-    this.status = make("p", { className: "status" });
-    this.ending = make("p", { className: "quiet" });
-    this.again = iconButton("again", words.regenerate, () => does.regenerate(this.message.id));
-    this.actions = make("div", { className: "actions" }, this.copyButton(), this.again);
-    this.root.setAttribute("aria-label", words.model);
-    this.root.append(this.thinking, this.text, this.status, this.ending, this.actions);
-    /** When its thinking was first seen, and how long it took. */
-    this.began = 0;
-    this.took = 0;
-  }
-
-  render(facts) {
-    const { message, run } = facts;
-    const live = message.status !== "done";
-    growText(this.text, message.content);
-    this.#renderThinking(message, live);
-    const status = live ? statusLine(message, run) : "";
-    this.status.hidden = !status;
-    this.status.textContent = status;
-    this.root.classList.toggle("live", live);
-    this.root.classList.toggle("waiting", Boolean(facts.waits));
-    this.#renderEnding(facts, live);
-    this.actions.hidden = live;
-    this.again.hidden = !facts.last;
-  }
-
-  #renderThinking(message, live) {
-    this.thinking.hidden = !message.thinking;
-    if (!message.thinking) return;
-    growText(this.thoughts, message.thinking);
-    const thinks = live && !message.content;
-    if (thinks) this.began ||= Date.now();
-    if (this.began && (thinks || !this.took)) this.took = Math.max(1, Date.now() - this.began);
-    const value = this.took / 1000;
-    this.summary.textContent = thinks ? words.thinking(value) : this.took ? words.thought(value) : words.thoughts;
-  }
-
-  #renderEnding({ message, run, last, waits }, live) {
-    const sentence = live ? "" : waits || endingOf(message);
-    const dropped = run?.context?.dropped ? words.dropped(run.context.dropped) : "";
-    this.ending.hidden = !sentence && !dropped;
-    this.ending.classList.toggle("failed", message.finishReason === "error");
-    this.ending.replaceChildren([dropped, sentence].filter(Boolean).join(" "));
-    if (!sentence || !last || waits) return;
-    const more = message.content || message.thinking;
-    const failed = message.finishReason === "error" || message.finishReason === "stop";
-    if (more && message.finishReason !== "stop") this.ending.append(textButton(words.continue, () => this.does.continue(message.id)));
-    if (failed || !more) this.ending.append(textButton(words.tryAgain, () => this.does.regenerate(message.id)));
-  }
-}
-
 const VIEWS = { user: UserView, assistant: AssistantView, system: SystemView };
-
-function textButton(label, onclick) {
-  return make("button", { type: "button", className: "text-button", onclick }, label);
-}
-
-/** What happens while there is no text yet. */
-function statusLine(message, run) {
-  if (!run) return words.reading;
-  if (run.status === "queued") return run.position ? words.queued(run.position, run.eta) : words.queuedNext;
-  return run.seq <= 0 && !(run.seq < 0 && message.content) ? words.reading : "";
-}
-
-function endingOf(message) {
-  const nothing = !message.content.trim() && !message.thinking;
-  const sentences = { length: words.cut, stopped: words.stopped, interrupted: words.interrupted, error: message.error || words.failure };
-  return sentences[message.finishReason] ?? (nothing && message.finishReason === "stop" ? words.empty : "");
-}
 
 /** A message as it will be, from what was not sent yet. @param {import("./reducer.js").Pending} item */
 export function messageOf(item) {

@@ -5,6 +5,7 @@
  */
 
 import * as LIST from "./words_list.js";
+import * as MARKDOWN from "./words_markdown.js";
 import * as SETTINGS from "./words_settings.js";
 
 const seconds = (value) => (value < 90 ? `${Math.max(1, Math.round(value))} s` : `${Math.round(value / 60)} min`);
@@ -173,7 +174,7 @@ const ZH = {
   complete: "回答完毕。",
 };
 
-export const words = document.documentElement.lang.toLowerCase().startsWith("zh") ? { ...ZH, ...LIST.ZH, ...SETTINGS.ZH } : { ...EN, ...LIST.EN, ...SETTINGS.EN };
+export const words = document.documentElement.lang.toLowerCase().startsWith("zh") ? { ...ZH, ...LIST.ZH, ...MARKDOWN.ZH, ...SETTINGS.ZH } : { ...EN, ...LIST.EN, ...MARKDOWN.EN, ...SETTINGS.EN };
 
 /** Put the words into what the server has laid out. @param {ParentNode} root */
 export function fill(root) {

@@ -83,7 +83,7 @@ export function initialState() {
 
 /**
  * The state behind an event: a server frame, or one of the client's own
- * `load {page}` · `open {conversation}` · `choose {message}` · `rated {message, rating, comment}` · `pending {item}` · `discard {key}` ·
+ * `load {page}` · `open {conversation}` · `choose {message}` · `reveal {message}` · `rated {message, rating, comment}` · `pending {item}` · `discard {key}` ·
  * `replay {run}`.
  * An event that says nothing new returns the very same state.
  * @param {State} state
@@ -106,6 +106,7 @@ const BY_TYPE = [
   ["load", load],
   ["open", (state, { conversation }) => ({ ...state, conversation, problem: null })],
   ["choose", choose],
+  ["reveal", reveal],
   ["rated", rated],
   ["pending", pending],
   ["discard", discard],
@@ -254,6 +255,14 @@ function choose(state, { message: id }) {
   const message = state.messages[id];
   if (!message) return state;
   return { ...state, open: { ...state.open, [message.parent ?? `root:${message.conversation}`]: id } };
+}
+
+/** Show the branch that a message is in. */
+function reveal(state, { message: id }) {
+  if (!state.messages[id]) return state;
+  const next = { ...state, open: { ...state.open } };
+  openTo(next, id);
+  return next;
 }
 
 function rated(state, { message: id, rating, comment = "" }) {

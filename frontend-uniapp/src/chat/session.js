@@ -128,6 +128,12 @@ export class Session {
     this.#changed(true);
   }
 
+  /** Show the branch that a message is in. @param {string} message */
+  reveal(message) {
+    this.#dispatch({ type: "reveal", message });
+    this.#changed(true);
+  }
+
   /** What the person thinks of an answer; storing it is the caller's. @param {string} message @param {1|-1|0} rating */
   rated(message, rating, comment = "") {
     this.#dispatch({ type: "rated", message, rating, comment });
