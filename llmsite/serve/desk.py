@@ -15,13 +15,11 @@ from typing import Protocol
 
 from llmsite import network
 from llmsite.network import Address
+from llmsite.reach import EVERY_S, Place, Reach
 from llmsite.serve.screen import Screen, address_rows
 from llmsite.serve.words import say
 
 logger = logging.getLogger(__name__)
-
-EVERY_S = 2.0
-TRIES = 3
 
 
 class Code(Protocol):
@@ -42,28 +40,24 @@ class Pairing:
     paired: Callable[[str], str | None]
 
 
-@dataclass(frozen=True)
-class Place:
-    """Where the server listens."""
-
-    hosts: tuple[str, ...]
-    port: int
-    instance: str
-
-
 class Desk(threading.Thread):
     """Runs until `close`. A daemon, and nobody waits for it: it must never hold up the end."""
 
-    def __init__(self, place: Place, screen: Screen, pairing: Pairing | None, greet: Callable[[], None], opened: Callable[[], None]) -> None:
+    def __init__(
+        self, reach: Reach, place: Place, screen: Screen, pairing: Pairing | None, greet: Callable[[], None], opened: Callable[[], None]
+    ) -> None:
         """`pairing` is None with --open. `greet` prints what comes before the addresses, `opened` is called after the first announcement."""
         super().__init__(name="desk", daemon=True)
-        self.place, self.screen, self.pairing, self.greet, self.opened = place, screen, pairing, greet, opened
+        self.reach, self.place, self.screen, self.pairing, self.greet, self.opened = reach, place, screen, pairing, greet, opened
+        reach.lead(place)
         self._wake = threading.Event()
+        self.local_name: Callable[[], str] = str
+        """Gives the .local name, "" while there is none."""
         self._closing = self._asked = False
         self._code: Code | None = None
-        self._seen: list[Address] = []
         self._good: list[Address] = []
-        self._tries_left = 0
+        """As they were announced."""
+        self._name = ""
 
     def close(self) -> None:
         self._closing = True
@@ -71,7 +65,7 @@ class Desk(threading.Thread):
 
     def run(self) -> None:
         try:
-            self._look()
+            self.reach.look()
             self.greet()
             self._announce()
             self.opened()
@@ -86,12 +80,11 @@ class Desk(threading.Thread):
                 logger.exception("The addresses cannot be shown")
 
     def _tick(self) -> None:
-        before = self._good
-        if network.listened(network.addresses(), self.place.hosts) != self._seen or self._tries_left:
-            self._look()
-        if self._good != before:
+        self.reach.look()
+        if self.reach.good != self._good:
             self.screen.line(f"\n{say('addresses_changed')}")
             self._announce()
+        self._announce_name()
         if self._code and self.pairing and (name := self.pairing.paired(self._code.code)) is not None:
             self.screen.line(say("paired", name=name))
             self._code = None
@@ -100,23 +93,16 @@ class Desk(threading.Thread):
             self._code = None
             self._invite()
 
-    def _look(self) -> None:
-        """Find the addresses and check them. One that does not answer yet (an interface that is coming up) is tried again, TRIES times."""
-        found = network.listened(network.addresses(), self.place.hosts)
-        self._tries_left = TRIES if found != self._seen else self._tries_left - 1
-        self._seen = found
-        self._good = network.checked(found, self.place.port, self.place.instance)
-        if len(self._good) == len(found):
-            self._tries_left = 0
-
     def _announce(self) -> None:
+        self._good = self.reach.good
         here = Address("::1" if set(self.place.hosts) == {"::1"} else "127.0.0.1", "", "lan")
         rows = address_rows(self._good, self.place.port)
         if network.listened([here], self.place.hosts):
             rows.append((say("here"), here.url(self.place.port)))
+            rows += [(say("pairing"), say("pairing_how", url=here.url(self.place.port, "/pair/")))] if self.pairing else []
         if rows:
             self.screen.rows(rows)
-        for address in self._seen:
+        for address in self.reach.seen:
             if address not in self._good:
                 self.screen.warn(say("unanswered", interface=address.interface))
         if self._good:
@@ -124,6 +110,12 @@ class Desk(threading.Thread):
             self._invite()
         else:
             self.screen.warn(self._nobody())
+
+    def _announce_name(self) -> None:
+        """The .local name, once it is known on the network: that takes some seconds, and nothing waits for it."""
+        name, self._name = self._name, self.local_name()
+        if self._name not in ("", name):
+            self.screen.rows([(say("name"), say("name_how", url=f"http://{self._name}:{self.place.port}/"))])
 
     def _nobody(self) -> str:
         if all(_is_loopback(host) for host in self.place.hosts):

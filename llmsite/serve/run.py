@@ -16,8 +16,9 @@ from django.contrib.auth import get_user_model
 
 from llmsite import lock
 from llmsite.config import Config
+from llmsite.reach import Place
 from llmsite.serve import console, database
-from llmsite.serve.desk import Desk, Pairing, Place
+from llmsite.serve.desk import Desk, Pairing
 from llmsite.serve.exits import Exit, Stopped, explain
 from llmsite.serve.listen import listen
 from llmsite.serve.progress import ProgressLine
@@ -64,8 +65,8 @@ def _serve(config: Config, clock: Timings, screen: Screen, *, timings: bool) -> 
     clock.mark("application")
     steps = _load(runtime, config)
     clock.mark("model")
-    server = Server(settings(asgi.application), on_stop=lambda: _say_stopping(desk))
-    place = Place(tuple(s.getsockname()[0] for s in sockets), sockets[0].getsockname()[1], runtime.instance)
+    server = Server(settings(asgi.application, behind_proxy=config.https), on_stop=lambda: _say_stopping(desk))
+    place = Place(tuple(s.getsockname()[0] for s in sockets), sockets[0].getsockname()[1])
 
     def greet() -> None:
         clock.mark("listening and checking itself")
@@ -75,7 +76,8 @@ def _serve(config: Config, clock: Timings, screen: Screen, *, timings: bool) -> 
         if timings:
             print(f"\n{clock.table({'model': steps})}", file=sys.stderr, flush=True)
 
-    desk = Desk(place, screen, None if config.open else _pairing(), greet, opened)
+    desk = Desk(runtime.reach, place, screen, None if config.open else _pairing(), greet, opened)
+    desk.local_name = lambda: runtime.name
     _when_started(server, desk)
     server.run(sockets)
     desk.close()

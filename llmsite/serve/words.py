@@ -70,6 +70,13 @@ SENTENCES: dict[str, tuple[str, str]] = {
     "context": ("{tokens} tokens of context", "上下文 {tokens} 个词元"),
     "phones": ("Phones", "手机"),
     "here": ("Here", "本机"),
+    "pairing": ("Pairing", "配对"),
+    "pairing_how": ("{url} (on this computer: a larger QR code, the paired phones, the Wi-Fi)", "{url}（在本机打开：大二维码、已配对的手机、Wi-Fi）"),
+    "name": ("Name", "名称"),
+    "name_how": (
+        "{url} (stays the same when the address changes; for phones that know .local names)",
+        "{url}（地址变了它也不变；手机支持 .local 名称时可用）",
+    ),
     "data": ("Data", "数据"),
     "admin": ("Owner", "管理"),
     "admin_none": ("{url} (make your account: python manage.py createsuperuser)", "{url}（创建账号：python manage.py createsuperuser）"),

@@ -10,9 +10,11 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from llmsite import network
+from llmsite import reach as reach_module
 from llmsite.network import Address
+from llmsite.reach import Place, Reach
 from llmsite.serve import desk as desk_module
-from llmsite.serve.desk import Desk, Pairing, Place
+from llmsite.serve.desk import Desk, Pairing
 from llmsite.serve.screen import Screen
 
 WIFI, CABLE, BOX = Address("192.168.1.7", "wlan0", "lan"), Address("10.0.0.7", "eth0", "lan"), Address("172.17.0.1", "docker0", "virtual")
@@ -71,9 +73,14 @@ class Shown:
         self.out = io.StringIO()
         self.opened = threading.Event()
         pairing = codes.pairing() if codes else None
-        self.desk = Desk(Place(hosts, 8000, "me"), Screen(self.out), pairing, lambda: print("greeted", file=self.out), self.opened.set)
+        self.names = [""]
+        self.desk = Desk(Reach("me"), Place(hosts, 8000), Screen(self.out), pairing, self._greet, self.opened.set)
+        self.desk.local_name = lambda: self.names[-1]
         self.desk.start()
         assert self.opened.wait(5)
+
+    def _greet(self) -> None:
+        print("greeted", file=self.out)
 
     @property
     def text(self) -> str:
@@ -106,7 +113,7 @@ def shown() -> Iterator[Callable[..., Shown]]:
 @pytest.mark.usefixtures("computer")
 def test_it_greets_then_shows_the_address(shown: Callable[..., Shown]) -> None:
     text = shown().text
-    assert text.startswith("greeted\n  Phones  http://192.168.1.7:8000/  wlan0\n  Here    http://127.0.0.1:8000/\n")
+    assert text.startswith("greeted\n  Phones   http://192.168.1.7:8000/  wlan0\n  Here     http://127.0.0.1:8000/\n")
     assert "\n  http://192.168.1.7:8000/\n" in text
 
 
@@ -129,16 +136,16 @@ def test_an_address_that_answers_later_is_shown_then(computer: Computer, shown: 
 def test_it_does_not_knock_for_ever(computer: Computer, shown: Callable[..., Shown]) -> None:
     computer.silent = {WIFI}
     now = shown()
-    now.wait(lambda: computer.checks == desk_module.TRIES + 1)
+    now.wait(lambda: computer.checks == reach_module.TRIES + 1)
     time.sleep(0.1)
-    assert computer.checks == desk_module.TRIES + 1
+    assert computer.checks == reach_module.TRIES + 1
 
 
 def test_no_network_says_so_and_the_address_appears_by_itself(computer: Computer, shown: Callable[..., Shown]) -> None:
     computer.addresses = []
     now = shown()
     assert "No phone can reach this computer" in now.text
-    assert "Here    http://127.0.0.1:8000/" in now.text
+    assert "Here     http://127.0.0.1:8000/" in now.text
     computer.addresses = [WIFI]
     now.wait(lambda: "addresses have changed" in now.text)
     now.wait(lambda: now.text.endswith("camera.\n"))
@@ -184,6 +191,21 @@ def test_a_changed_address_does_not_spread_a_code_that_is_used_or_too_old(comput
     now = shown(codes=codes)
     computer.addresses = [CABLE]
     now.wait(lambda: "http://10.0.0.7:8000/pair/?code=c2" in now.text)
+
+
+@pytest.mark.usefixtures("computer")
+def test_the_local_name_is_said_once_it_is_known(shown: Callable[..., Shown]) -> None:
+    now = shown()
+    assert ".local" not in now.text
+    now.names.append("llmsite-laptop.local")
+    now.wait(lambda: "\n  Name     http://llmsite-laptop.local:8000/ (" in now.text)
+    time.sleep(0.05)
+    assert now.text.count("Name") == 1
+
+
+@pytest.mark.usefixtures("computer")
+def test_it_says_where_this_computer_shows_the_code_larger(shown: Callable[..., Shown]) -> None:
+    assert "\n  Pairing  http://127.0.0.1:8000/pair/ (" in shown(codes=Codes()).text
 
 
 @pytest.mark.usefixtures("computer")

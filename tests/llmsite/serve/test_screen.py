@@ -30,7 +30,7 @@ def test_rows_are_aligned_across_calls_and_languages(monkeypatch: pytest.MonkeyP
     screen = Screen(out)
     screen.rows([("Model", "m"), ("Data", "d")])
     screen.rows([("Phones", "a"), ("Phones", "b"), ("Here", "c")])
-    assert out.getvalue() == "  Model   m\n  Data    d\n  Phones  a\n          b\n  Here    c\n"
+    assert out.getvalue() == "  Model    m\n  Data     d\n  Phones   a\n           b\n  Here     c\n"
 
 
 def test_a_terminal_gets_the_qr_code() -> None:
