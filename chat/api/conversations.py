@@ -18,6 +18,7 @@ from chat.api.body import parse
 from chat.api.errors import ApiError, language
 from chat.api.invalid import sentence_of
 from chat.api.schemas import Conversation, ConversationChanges, ConversationList, ConversationPage, Cursor, HitList, Limit, MessageList
+from chat.cursors import Page
 from chat.exporting import ExportedConversation, as_markdown
 
 router = Router(tags=["conversations"])
@@ -31,8 +32,11 @@ Text = Annotated[str, Field(max_length=200)]
 
 
 @router.get("/conversations", response=answers(ConversationList, *READ))
-def list_conversations(request: HttpRequest, cursor: Cursor = "", limit: Limit = 50, q: Text = "") -> Any:
-    """Pinned ones first, then the newest. `q`: only those with these words in the title or a message."""
+def list_conversations(request: HttpRequest, cursor: Cursor = "", limit: Limit = 50, q: Text = "", id: UUID | None = None) -> Any:
+    """Pinned ones first, then the newest. `q`: only those with these words in the title or a message. `id`: this one, without its messages."""
+    if id is not None:
+        one = selectors.conversation(request.auth.owner, id)
+        return Page([one] if one else [], None)
     return selectors.conversation_list(request.auth.owner, cursor or None, limit, q)
 
 

@@ -9,8 +9,11 @@
 
 export const PAGE = 50;
 export const FOUND = 20;
-/** The biggest file that is read at all; the server has a limit of its own. */
-export const MAX_FILE_BYTES = 64 * 1024 * 1024;
+/** The biggest file that is read at all; of one conversation the server has a limit of its own. */
+export const MAX_FILE_BYTES = 256 * 1024 * 1024;
+/** How often, and after what, an import is tried again that came too soon after the others. */
+export const TRIES = 30;
+export const RETRY_MS = 3_000;
 export const FORMAT = "llmsite-conversation";
 
 /**
@@ -47,10 +50,11 @@ export class Conversations {
   /** @type {Promise<void>|null} */
   #loading = null;
 
-  /** @param {{api: Api, onChange?: () => void}} around */
-  constructor({ api, onChange = () => {} }) {
+  /** @param {{api: Api, onChange?: () => void, wait?: (ms: number) => Promise<void>}} around */
+  constructor({ api, onChange = () => {}, wait = (ms) => new Promise((done) => setTimeout(done, ms)) }) {
     this.api = api;
     this.onChange = onChange;
+    this.wait = wait;
     /** Counts the changes, so that whoever shows the list knows whether there is anything new. */
     this.version = 0;
   }
@@ -98,7 +102,7 @@ export class Conversations {
   async refresh(id) {
     const asked = ++this.#asked;
     if (!id) return this.#takeFirst(await this.api.get(`conversations?limit=${PAGE}`), asked);
-    const item = await this.api.get(`conversations/${id}`).catch(orNothing);
+    const [item] = (await this.api.get(`conversations?id=${id}`)).items;
     if (item) this.#store(item, asked);
     else this.#forget(id, asked);
     this.#changed();
@@ -164,22 +168,31 @@ export class Conversations {
   async importFiles(files) {
     const imported = [];
     const refused = [];
+    const refuse = (name, error) => refused.push({ name, code: error.code ?? "not_ours", message: error.message });
     for (const file of files) {
-      try {
-        imported.push(await this.#import(file));
-      } catch (error) {
-        refused.push({ name: file.name, code: error.code ?? "not_ours", message: error.message });
+      const all = await conversationsIn(file).catch((error) => refuse(file.name, error) && []);
+      for (const one of all) {
+        await this.#import(one).then(
+          (item) => imported.push(item),
+          (error) => refuse(all.length > 1 && one.title ? `${file.name}, “${one.title}”` : file.name, error),
+        );
       }
     }
-    this.#changed();
     return { imported, refused };
   }
 
-  async #import(file) {
-    if (file.size > MAX_FILE_BYTES) throw new Unfit("too_big");
-    const item = await this.api.post("conversations/import", parsed(await file.text()));
-    this.#store(item, ++this.#asked);
-    return item;
+  /** Many at once are more than a device may ask for in a minute: the rest waits. */
+  async #import(data) {
+    for (let tries = 1; ; tries += 1) {
+      try {
+        const item = await this.api.post("conversations/import", data);
+        this.#store(item, ++this.#asked);
+        return this.#changed(item);
+      } catch (error) {
+        if (error.status !== 429 || tries === TRIES) throw error;
+        await this.wait(RETRY_MS);
+      }
+    }
   }
 
   /** The address of a download. @param {string} id @param {"markdown"|"json"} format */
@@ -253,10 +266,11 @@ export class Conversations {
     return turn;
   }
 
-  #changed() {
+  #changed(item) {
     this.#items = null;
     this.version += 1;
     this.onChange();
+    return item;
   }
 }
 
@@ -288,13 +302,19 @@ class Unfit extends Error {
   }
 }
 
-/** What a file holds, where it looks like an export. Throws Unfit. @param {string} text */
+/** What a file holds: one export, or all of them as the settings save them. Throws Unfit. @param {File} file */
+async function conversationsIn(file) {
+  if (file.size > MAX_FILE_BYTES) throw new Unfit("too_big");
+  const data = parsed(await file.text());
+  const all = Array.isArray(data?.conversations) ? data.conversations : [data];
+  if (!all.length || all.some((one) => one?.format !== FORMAT)) throw new Unfit("not_ours");
+  return all;
+}
+
 function parsed(text) {
   try {
-    const data = JSON.parse(text);
-    if (data?.format === FORMAT && Array.isArray(data.messages)) return data;
+    return JSON.parse(text);
   } catch {
-    // Said below.
+    return null;
   }
-  throw new Unfit("not_ours");
 }
