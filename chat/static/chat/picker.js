@@ -114,9 +114,10 @@ export function stateOf(model) {
   return model.state === "idle" ? loadsOnSend(model.eta_s) : states[model.state];
 }
 
-/** @param {Model} model */
+/** Where it runs and how much it can look at; on a line of its own how it is, unless it is ready. @param {Model} model */
 function aboutOf(model) {
-  const state = model.state === "failed" ? model.why || words.pick.failed : stateOf(model);
+  const place = model.remote ? words.pick.remote : words.pick.hereShort;
   const size = model.context_window ? words.pick.window(model.context_window) : "";
-  return [state, whereOf(model), size].filter(Boolean).join(" · ");
+  const state = model.state === "failed" ? model.why || words.pick.failed : stateOf(model);
+  return model.state === "ready" ? [state, place, size].filter(Boolean).join(" · ") : `${[place, size].filter(Boolean).join(" · ")}\n${state}`;
 }

@@ -37,9 +37,8 @@ export class Choices {
     this.timers = new Map();
     /** @type {Set<string>} */
     this.waiting = new Set();
-    const { options, model } = this.#start();
     /** For a conversation that has not begun. @type {Chosen} */
-    this.fresh = { options, persona: null, model };
+    this.fresh = { ...this.#start(), persona: null };
   }
 
   /** What holds in a conversation. @param {string|null} id @returns {Chosen} */
@@ -78,7 +77,7 @@ export class Choices {
   begin(id) {
     if (this.stored.has(id) || Object.keys(this.#unsaved(id)).length) return;
     this.#keep(id, { ...this.fresh });
-    this.fresh = { ...this.fresh, persona: null };
+    this.fresh = { ...this.#start(), persona: null };
   }
 
   /** What messages must take along, because the computer does not have the conversation yet. @param {string|null} id @returns {Partial<Chosen>} */

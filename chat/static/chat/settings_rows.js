@@ -34,12 +34,11 @@ class Row {
   /** @param {Node} title @param {Node[]} beside @param {Node[]} below */
   build(title, beside, below) {
     const { does, low, high } = this.says;
-    title.append(" ", make("code", {}, this.name));
     const ends = make("p", { className: "ends", id: `${this.id}-ends` }, make("span", {}, low), " ", make("span", {}, high));
     this.root = make(
       "div",
       { className: "parameter" },
-      make("div", { className: "parameter-head" }, title, this.source, this.reset, ...beside),
+      make("div", { className: "parameter-head" }, make("div", { className: "parameter-name" }, title, " ", make("code", {}, this.name), this.source), this.reset, ...beside),
       make("p", { className: "does", id: `${this.id}-does` }, does),
       ...below,
       this.wrong,

@@ -168,8 +168,9 @@ export const EN = {
     personas: "Persona",
     manage: "Sampling and personas",
     here: "on this computer, nothing leaves it",
+    hereShort: "on this computer",
     remote: "on another server, messages leave this computer",
-    window: (tokens) => `${count(tokens)} tokens of context`,
+    window: (tokens) => `${count(tokens)} tokens`,
     states: {
       ready: "ready",
       loading: (percent) => `is loading${percent ? `, ${percent} %` : ""}. You can write already.`,
@@ -354,8 +355,9 @@ export const ZH = {
     personas: "角色",
     manage: "采样与角色",
     here: "就在这台电脑上，内容不外传",
+    hereShort: "就在这台电脑上",
     remote: "在另一台服务器上，消息会离开这台电脑",
-    window: (tokens) => `上下文 ${count(tokens)} 个 token`,
+    window: (tokens) => `${count(tokens)} token`,
     states: {
       ready: "就绪",
       loading: (percent) => `正在加载${percent ? `，${percent}%` : ""}，可以先写消息`,

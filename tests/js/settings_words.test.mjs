@@ -1,0 +1,68 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+
+import { useOf } from "../../chat/static/chat/meter_use.js";
+import { cookieOf } from "../../chat/static/chat/preferences.js";
+import { PARAMETERS } from "../../chat/static/chat/settings_values.js";
+import { EN, ZH } from "../../chat/static/chat/words_settings.js";
+
+/** Every leaf with its path. */
+function leaves(value, path = "") {
+  if (typeof value !== "object") return [[path, value]];
+  return Object.entries(value).flatMap(([name, inner]) => leaves(inner, `${path}.${name}`));
+}
+
+/** What stands in both languages on purpose: names of languages. */
+const SAME = [".set.languages.en", ".set.languages.zh-hans", ".pick.window"];
+
+test("both languages say the same things", () => {
+  const chinese = Object.fromEntries(leaves(ZH));
+  const english = leaves(EN);
+  assert.deepEqual(Object.keys(chinese), english.map(([path]) => path));
+  for (const [path, value] of english) {
+    assert.equal(typeof chinese[path], typeof value, path);
+    if (typeof value === "function") assert.equal(chinese[path].length, value.length, path);
+    else if (!SAME.includes(path)) assert.match(chinese[path], /\p{Script=Han}/u, path);
+  }
+});
+
+test("nobody is shouted at", () => {
+  for (const [path, value] of [...leaves(EN), ...leaves(ZH)]) assert.doesNotMatch(String(value), /[！]|\w!(?!=)|Oops/, path);
+});
+
+test("every parameter is explained: what it does and what happens at either end", () => {
+  for (const words of [EN, ZH]) {
+    assert.deepEqual(Object.keys(words.set.parameters).sort(), [...PARAMETERS].sort());
+    for (const { name, does, low, high } of Object.values(words.set.parameters)) assert.ok(name && does && low && high);
+  }
+});
+
+const answer = (fields) => ({ role: "assistant", run: "r", ...fields });
+
+test("the context is what the newest answer read and wrote", () => {
+  const messages = [answer({ prompt_tokens: 5, completion_tokens: 5, context_limit: 100 }), { role: "user" }, answer({ prompt_tokens: 30, completion_tokens: 12, context_limit: 100 })];
+  assert.deepEqual(useOf(messages, {}), { used: 42, limit: 100, dropped: 0 });
+  assert.deepEqual(useOf([...messages, { role: "user" }], {}), { used: 42, limit: 100, dropped: 0 });
+});
+
+test("a run that is seen live knows better than what was loaded", () => {
+  const messages = [answer({ prompt_tokens: 1, context_limit: 100 })];
+  assert.deepEqual(useOf(messages, { r: { context: { used: 50, limit: 200, dropped: 2 } } }), { used: 50, limit: 200, dropped: 2 });
+  const done = { context: { used: 50, limit: 200, dropped: 0 }, usage: { prompt_tokens: 51, completion_tokens: 9 } };
+  assert.deepEqual(useOf(messages, { r: done }), { used: 60, limit: 200, dropped: 0 });
+});
+
+test("an answer that nobody counted is passed over; nothing counted: nothing known", () => {
+  const counted = answer({ run: "old", prompt_tokens: 8, completion_tokens: 1, context_limit: 64 });
+  assert.deepEqual(useOf([counted, answer({ prompt_tokens: null })], { r: { context: null, usage: { completion_tokens: 3 } } }), { used: 9, limit: 64, dropped: 0 });
+  assert.equal(useOf([{ role: "user" }], {}), null);
+});
+
+test("the window of the model that answers next counts", () => {
+  assert.equal(useOf([answer({ prompt_tokens: 8, context_limit: 64 })], {}, 4096)?.limit, 4096);
+});
+
+test("a cookie is found among others", () => {
+  assert.equal(cookieOf("llmsite_theme", "a=1; llmsite_theme=dark; my_llmsite_theme=x"), "dark");
+  assert.equal(cookieOf("llmsite_theme", ""), "");
+});
