@@ -1,4 +1,4 @@
-"""`/healthz`: 200 only when the model answers."""
+"""`/healthz`: 200 only when the default model answers, or would as soon as it is asked: it may have made room for another one."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import asyncio
 from django.http import HttpRequest, JsonResponse
 
 from chat.protocol import VERSION
-from inference.errors import EngineError
+from inference.errors import EngineError, NotReady
 
 CHECK_S = 5.0
 
@@ -15,15 +15,20 @@ CHECK_S = 5.0
 async def healthz(request: HttpRequest) -> JsonResponse:
     """`instance` tells this server process from any other; `protocol` is what ws/chat/ speaks; `name` is its .local name or ""; `progress` is there while it loads."""
     runtime = request.scope["state"]["runtime"]  # type: ignore[attr-defined]
-    body = {"status": runtime.state, "instance": runtime.instance, "protocol": VERSION, "name": runtime.name}
+    body = {"status": runtime.state, "instance": runtime.instance, "protocol": VERSION, "name": runtime.address_name}
     if runtime.state == "loading":
         return JsonResponse(body | {"step": runtime.progress.step, "progress": runtime.progress.fraction}, status=503)
     if runtime.state == "failed":
         return JsonResponse(body, status=503)
+    engine = runtime.engine
+    if engine is None:
+        return JsonResponse(body | {"model": runtime.pool.default})
     try:
-        await asyncio.wait_for(runtime.engine.check(), CHECK_S)
+        await asyncio.wait_for(engine.check(), CHECK_S)
+    except NotReady:
+        pass  # it makes room just now
     except EngineError as error:
         return JsonResponse(body | {"status": "failed", "code": error.code}, status=503)
     except TimeoutError:
         return JsonResponse(body | {"status": "failed", "code": "timeout"}, status=503)
-    return JsonResponse(body | {"model": runtime.engine.info.name})
+    return JsonResponse(body | {"model": runtime.pool.default})

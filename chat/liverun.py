@@ -22,6 +22,8 @@ class LiveRun:
 
     def __init__(self, new: services.NewRun, *, client: Client, key: str | None, language: str, input: selectors.ModelInput | None = None) -> None:
         self.new = new
+        self.model = input.model if input is not None else ""
+        """Which one is to answer, as it was asked for; its own name from `answers` on."""
         self.input = input
         """What the model will get, where it is known already: not when another answer of the conversation is still being written."""
         self.client = client
@@ -65,6 +67,11 @@ class LiveRun:
             run=new.run, conversation=new.conversation, message=new.message, parent=new.parent, key=self.key, position=position, eta_s=eta_s
         )
         self.changed()
+
+    def answers(self, model: str) -> None:
+        """It is known which model this is for."""
+        self.model = model
+        self.audit["model"] = model
 
     def begin(self, model: str, context: Context | None) -> None:
         new = self.new

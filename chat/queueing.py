@@ -1,4 +1,4 @@
-"""Who decodes next: a fair queue in front of the engine's places.
+"""Who decodes next: a fair queue in front of each engine's places.
 
 The next free place goes to the client with the fewest answers running, among those to the one that was served longest ago: one client
 with fifty messages delays another's first by one answer at most.
@@ -27,6 +27,11 @@ class Ticket:
         self.on_place = on_place
         self.granted: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self.place = -1
+        self.began = 0.0
+
+    def begin(self) -> None:
+        """From here on its time counts for the estimates: not while the model was being loaded."""
+        self.began = monotonic()
 
 
 class FairQueue:
@@ -44,7 +49,7 @@ class FairQueue:
         return sum(map(len, self.waiting.values()))
 
     @asynccontextmanager
-    async def slot(self, client: str, on_place: PlaceCallback) -> AsyncIterator[None]:
+    async def slot(self, client: str, on_place: PlaceCallback) -> AsyncIterator[Ticket]:
         """Wait for a place, hold it, give it back."""
         ticket = Ticket(client, on_place)
         self.waiting.setdefault(client, deque()).append(ticket)
@@ -54,11 +59,11 @@ class FairQueue:
         except asyncio.CancelledError:
             self._leave(ticket)
             raise
-        began = monotonic()
+        ticket.begin()
         try:
-            yield
+            yield ticket
         finally:
-            self._learn(monotonic() - began)
+            self._learn(monotonic() - ticket.began)
             self._release(client)
 
     def resize(self, slots: int) -> None:

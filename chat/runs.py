@@ -10,16 +10,17 @@ from __future__ import annotations
 import asyncio
 import logging
 import threading
-from collections.abc import Awaitable, Callable
-from contextlib import aclosing
+from collections import defaultdict
+from collections.abc import Callable, Mapping
+from contextlib import AbstractAsyncContextManager, aclosing, suppress
 from functools import partial
 from time import monotonic
-from typing import Any
+from typing import Any, Protocol
 from uuid import UUID
 
 from django.utils import timezone
 
-from chat import selectors, services, sockets
+from chat import metrics, selectors, services, sockets
 from chat.database import in_database
 from chat.identity import Client
 from chat.liverun import LiveRun, StoredRun
@@ -30,7 +31,7 @@ from chat.runlog import RunLog
 from chat.sentences import sentence
 from chat.storing import Storing
 from inference.engine import Engine
-from inference.errors import EmptyPrompt, EngineError, UnsupportedParameter
+from inference.errors import EmptyPrompt, EngineError, NoModel, NotReady, UnsupportedParameter
 from inference.types import ChatMessage, Finish, GenerationRequest, Prompt, Sampling
 
 log = logging.getLogger(__name__)
@@ -51,15 +52,32 @@ class Rejected(Exception):
         self.error = error
 
 
-class RunManager:
-    """All runs of one server process. `ready` resolves to the engine when the model is loaded, or raises its EngineError."""
+class Models(Protocol):
+    """The models that can answer, by name."""
 
-    def __init__(self, ready: Callable[[], Awaitable[Engine]], *, system_prompt: str = "") -> None:
-        self._ready = ready
+    def name_of(self, asked: str) -> str:
+        """The name of the model that is meant; "" is the default one. Raises NoModel."""
+        ...
+
+    def ready(self) -> Mapping[str, Engine]:
+        """The engines that are loaded just now; any of them may be unloaded at any time."""
+        ...
+
+    def use(self, name: str, since: float) -> AbstractAsyncContextManager[Engine]:
+        """Hold the engine: loaded where it is not, and kept until the end of the block. Raises the EngineError that the loading fails with, or has
+        failed with after `since` (time.monotonic)."""
+        ...
+
+
+class RunManager:
+    """All runs of one server process."""
+
+    def __init__(self, models: Models, *, system_prompt: str = "") -> None:
+        self.models = models
         self._system_prompt = system_prompt
-        self.engine: Engine | None = None
         self.live: dict[UUID, LiveRun] = {}
-        self.queue = FairQueue(slots=1)
+        self.queues: defaultdict[str, FairQueue] = defaultdict(FairQueue)
+        """One for each model that was asked for, by name. Until it is loaded, it has one place: whoever has that waits for the loading."""
         self._tasks: set[asyncio.Task[None]] = set()
         self._newest: dict[UUID, LiveRun] = {}
         """The newest run of each conversation: the next one there waits until it is over and its text is stored."""
@@ -81,7 +99,8 @@ class RunManager:
         try:
             if isinstance(frame, SendMessage) and (prompt := is_system(frame.message)) is not None:
                 return await self._set_system(frame, prompt, client)
-            await self._check(frame)
+            frame = self._named(frame)
+            await self._check(frame, client)
             return await self._storing.store(_write(frame, client), partial(self._begin, client=client, key=frame.key, language=language))
         except services.AlreadyDone as done:
             return await self._again(done, client, language, frame.key)
@@ -137,21 +156,30 @@ class RunManager:
 
     # --- storing ---
 
-    async def _check(self, frame: Submission) -> None:
-        """Refuse what the engine could not take, while the text is still the client's. Says nothing while the model loads."""
+    def _named(self, frame: Submission) -> Submission:
+        """The frame with the model's own name, where it names one. Raises NoModel. "" is left for a conversation: whichever is the default one."""
+        if isinstance(frame, Continue) or not frame.model:
+            return frame
+        return frame.model_copy(update={"model": self.models.name_of(frame.model)})
+
+    async def _check(self, frame: Submission, client: Client) -> None:
+        """Refuse what the engine could not take, while the text is still the client's. Says nothing while the model is not loaded."""
         content = frame.message if isinstance(frame, SendMessage) else frame.content if isinstance(frame, Edit) else None
         if content is not None and not content.strip():
             raise EmptyPrompt
-        if self.engine is None:
-            return
         asked = sampling_of(frame.options and frame.options.model_copy(update={"preset": None}))
-        for name in asked.said():
-            if name not in self.engine.info.parameters:
-                raise UnsupportedParameter(name=name)
-        window = self.engine.info.context_window
-        # A token is at least one byte: what has few bytes need not be counted.
-        if content is not None and window is not None and len(content.encode()) > window // 2:
-            await self.engine.prepare(GenerationRequest("check", (ChatMessage("user", content),), asked))
+        doubtful = {name: engine for name, engine in self.models.ready().items() if _may_refuse(engine, content or "", asked)}
+        if doubtful and (engine := doubtful.get(await self._name_for(frame, client))):
+            with suppress(NotReady):  # it is being unloaded just now
+                await _try(engine, content, asked)
+
+    async def _name_for(self, frame: Submission, client: Client) -> str:
+        """Which model is going to answer. Raises NoModel where the conversation's is gone."""
+        model = None if isinstance(frame, Continue) else frame.model
+        if model is None:
+            place = {"conversation": frame.conversation} if isinstance(frame, SendMessage) else {"message": frame.message}
+            model = await in_database(selectors.model_of, device=client.device, **place)
+        return self.models.name_of(model)
 
     async def _set_system(self, frame: SendMessage, prompt: str, client: Client) -> services.SystemSet:
         return await in_database(services.set_system_prompt, device=client.device, content=prompt, conversation=frame.conversation, key=frame.key)
@@ -169,7 +197,11 @@ class RunManager:
     def _begin(self, new: services.NewRun, found: selectors.ModelInput, *, client: Client, key: str | None, language: str) -> LiveRun:
         """It is stored: from here on it lives, whether or not the socket that asked for it still does."""
         run = LiveRun(new, client=client, key=key, language=language, input=found)
-        run.set_place(len(self.queue), None)
+        ahead = 0
+        with suppress(NoModel):  # `_decode` says so
+            run.answers(self.models.name_of(run.model))
+            ahead = len(self.queues[run.model])
+        run.set_place(ahead, None)
         self._supervise(run)
         return run
 
@@ -211,23 +243,19 @@ class RunManager:
         """Wait for the turn, then stream. Cancelled by `LiveRun.stop`."""
         if before is not None:
             await before.over.wait()
-        engine = await self._engine()
-        async with self.queue.slot(run.client.fair, run.set_place):
+        name = self.models.name_of(run.model)
+        queue = self.queues[name]
+        async with queue.slot(run.client.fair, run.set_place) as held, self.models.use(name, run.submitted) as engine:
+            held.begin()
+            queue.resize(engine.info.max_streams)
             return await self._stream(run, engine)
-
-    async def _engine(self) -> Engine:
-        if self.engine is None:
-            engine = await self._ready()
-            self.queue.resize(engine.info.max_streams)
-            self.engine = engine
-        return self.engine
 
     async def _stream(self, run: LiveRun, engine: Engine) -> FinishReason:
         prompt = await self._prompt(run, engine)
         run.audit["prompt_tokens"] = prompt.context.used
         run.audit["queue_s"] = round(monotonic() - run.submitted, 4)
-        run.begin(engine.info.name, Context(used=prompt.context.used, limit=prompt.context.limit, dropped=prompt.context.dropped))
-        run.unsaved_start = _start_audit(engine, prompt)
+        run.begin(run.model, Context(used=prompt.context.used, limit=prompt.context.limit, dropped=prompt.context.dropped))
+        run.unsaved_start = _start_audit(prompt)
         async with aclosing(engine.stream(prompt)) as events:
             async for event in events:
                 if isinstance(event, Finish):
@@ -253,11 +281,12 @@ class RunManager:
         """Make the text final, then say so: whoever has seen `end` can rely on what is stored."""
         run.closing = True
         if run.log.start is None:
-            run.begin(self.engine.info.name if self.engine else "", None)
+            run.begin(run.model, None)
         total_s = round(monotonic() - run.submitted, 4)
         run.audit |= {"total_s": total_s, "completion_tokens": run.tokens}
         thinking_s = run.thinking_s()
         await self._save_end(run, reason)
+        metrics.run_ended(run.log.start.model if run.log.start else "", reason, run.audit)
         run.log.end = End(
             run=run.new.run,
             seq=len(run.log.pieces) + 1,
@@ -345,10 +374,27 @@ def _write(frame: Submission, client: Client) -> Callable[[], services.NewRun]:
             return partial(services.continue_answer, message=frame.message, **common)
 
 
-def _start_audit(engine: Engine, prompt: Prompt) -> dict[str, Any]:
+def _may_refuse(engine: Engine, content: str, asked: Sampling) -> bool:
+    try:
+        info = engine.info
+    except NotReady:
+        return False
+    # A token is at least one byte: what has few bytes need not be counted.
+    return not info.parameters.issuperset(asked.said()) or (info.context_window is not None and len(content.encode()) > info.context_window // 2)
+
+
+async def _try(engine: Engine, content: str | None, asked: Sampling) -> None:
+    """Would the engine take it? Raises UnsupportedParameter, ContextOverflow, NotReady."""
+    for name in asked.said():
+        if name not in engine.info.parameters:
+            raise UnsupportedParameter(name=name)
+    if content is not None:
+        await engine.prepare(GenerationRequest("check", (ChatMessage("user", content),), asked))
+
+
+def _start_audit(prompt: Prompt) -> dict[str, Any]:
     return {
         "started_at": timezone.now(),
-        "model": engine.info.name,
         "prompt": prompt.text,
         "template_hash": prompt.template_hash,
         "sampling": prompt.sampling.said(),

@@ -79,6 +79,13 @@ def branch(conversation: UUID, leaf: UUID | None) -> list[Message]:
     return path[::-1]
 
 
+def model_of(*, device: Device, conversation: UUID | None = None, message: UUID | None = None) -> str:
+    """What a conversation of the device's owner, or that of a message, is set to be answered by; "" where there is none, too."""
+    rows = Conversation.objects.filter(owner_id=device.owner_id)
+    found = rows.filter(id=conversation) if message is None else rows.filter(messages=message)
+    return found.values_list("model", flat=True).first() or ""
+
+
 def conversation_of(message: UUID) -> UUID:
     return Message.objects.only("conversation_id").get(id=message).conversation_id
 

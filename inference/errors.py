@@ -27,6 +27,13 @@ class ModelNotFound(EngineError):
     sentence = "There is no model at {path}. Expected a folder with config.json, or a name from `python manage.py models list`."
 
 
+class NoModel(EngineError):
+    """A name that none of the server's models has. `known`: the names they have."""
+
+    code = "no_model"
+    sentence = "There is no model named {name} on this computer. There is: {known}."
+
+
 class BrokenModel(EngineError):
     code = "model_broken"
     sentence = "The model in {path} cannot be loaded: {reason}"

@@ -37,6 +37,7 @@ class FakeEngine:
     def __init__(
         self,
         *,
+        name: str = "fake",
         delay_s: float = 0.0,
         load_s: float = 0.0,
         max_streams: int = 8,
@@ -49,7 +50,7 @@ class FakeEngine:
         """Words decoded since the start, by all streams: tests look here to see that a stop stops."""
         self.active = 0
         self._info = EngineInfo(
-            name="fake",
+            name=name,
             model="fake",
             kind="fake",
             device="none",

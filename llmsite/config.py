@@ -65,6 +65,8 @@ class Config:
     model: str
     models: Mapping[str, ModelConfig]
     max_streams: int
+    keep_loaded: int
+    """So many local models stay in memory at most; 0: as many as there is room for."""
     system_prompt: str
     database_url: str
     debug: bool
@@ -97,7 +99,7 @@ def load_config(env: Mapping[str, str] = os.environ, root: Path = ROOT) -> Confi
     server, model = _table(table, "server"), _table(table, "model")
     _refuse_unknown("llmsite.toml", table, {"server", "model", "models", "database", "limits"})
     _refuse_unknown("[server]", server, {"host", "port", "open", "hosts", "debug", "cors_origins", "mdns", "https"})
-    _refuse_unknown("[model]", model, {"default", "max_streams", "system_prompt"})
+    _refuse_unknown("[model]", model, {"default", "max_streams", "keep_loaded", "system_prompt"})
     hosts = env.get("LLMSITE_HOSTS", "")
     return Config(
         root=root,
@@ -108,6 +110,7 @@ def load_config(env: Mapping[str, str] = os.environ, root: Path = ROOT) -> Confi
         model=env.get("LLMSITE_MODEL") or str(model.get("default", EMBEDDED_MODEL)),
         models={name: _model(name, fields) for name, fields in _table(table, "models").items()},
         max_streams=_integer("max_streams", env.get("LLMSITE_MAX_STREAMS") or model.get("max_streams", 8), 1, 1024),
+        keep_loaded=_integer("keep_loaded", model.get("keep_loaded", 0), 0, 100),
         system_prompt=str(model.get("system_prompt", "")),
         database_url=env.get("DATABASE_URL") or str(_table(table, "database").get("url", "")),
         debug=_switch("LLMSITE_DEBUG", env.get("LLMSITE_DEBUG"), server.get("debug", False)),

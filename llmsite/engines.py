@@ -1,36 +1,88 @@
-"""Which engine a configuration means. The only place that knows all three."""
+"""Which models a server can answer with, and which engine each of them means. The only place that knows all kinds of engine."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
+from inference.catalog import FoundModel, found_models, resolve
 from inference.engine import Engine
+from inference.errors import ModelNotFound
 from inference.types import Sampling
-from llmsite.config import EMBEDDED_MODEL, Config, ModelConfig
+from llmsite.config import Config, ModelConfig
+
+FAKE = "fake"
 
 
-def build_engine(config: Config) -> Engine:
-    """The engine of the chosen model, not started. Raises EngineError when there is no such model."""
-    model = config.models.get(config.model) or ModelConfig(name=_short_name(config.model), path=config.model)
+def known_models(config: Config) -> dict[str, ModelConfig]:
+    """By name: the default one first, then those of llmsite.toml, the embedded one and the downloaded ones. Looks at folders only."""
+    found = found_models(config.models_dir, config.embedded_model)
+    default = _default(config, found)
+    models = {default.name: default}
+    for model in config.models.values():
+        models.setdefault(model.name, model)
+    for here in found:
+        models.setdefault(here.name, _of_folder(here))
+    return models
+
+
+def default_model(config: Config) -> ModelConfig:
+    """What the configuration calls its default, be there such a model or not."""
+    return _default(config, found_models(config.models_dir, config.embedded_model))
+
+
+def _default(config: Config, found: list[FoundModel]) -> ModelConfig:
+    if config.model in config.models:
+        return config.models[config.model]
+    if config.model == FAKE:
+        return ModelConfig(name=FAKE, engine=FAKE)
+    try:
+        folder = resolve(config.model, config.models_dir, config.embedded_model)
+    except ModelNotFound:
+        return ModelConfig(name=_short_name(config.model), path=config.model)
+    for here in found:
+        if here.folder.resolve() == folder.resolve() and here.name not in config.models:
+            return _of_folder(here)
+    name = _short_name(config.model)
+    taken = name in config.models or any(here.name == name for here in found)
+    return ModelConfig(name=f"{name} (default)" if taken else name, path=str(folder))
+
+
+def _of_folder(found: FoundModel) -> ModelConfig:
+    return ModelConfig(name=found.name, path=str(found.folder.resolve()))
+
+
+def _short_name(model: str) -> str:
+    """What clients are told: of a folder its last part, because where it lies is the owner's business."""
+    folder = Path(model).expanduser()
+    return folder.resolve().name if folder.is_dir() or folder.is_absolute() else model
+
+
+def is_remote(model: ModelConfig) -> bool:
+    """Computed elsewhere: costs no memory here."""
+    return model.engine == "openai"
+
+
+def folder_of(config: Config, model: ModelConfig) -> Path:
+    """Where a local model lies. Raises ModelNotFound."""
+    return resolve(model.path, config.models_dir, config.embedded_model)
+
+
+def build_engine(config: Config, model: ModelConfig | None = None) -> Engine:
+    """The engine of `model` (None: of the default one), not started. Raises EngineError when there is no such model."""
+    model = model or default_model(config)
     defaults = Sampling(**{name: tuple(value) if name == "stop" else value for name, value in model.sampling.items()})
     max_streams = model.max_streams or config.max_streams
-    if model.engine == "fake" or (config.model == "fake" and "fake" not in config.models):
+    if model.engine == FAKE:
         return _fake(model, max_streams)
     if model.engine == "openai":
         return _openai(model, defaults, model.max_streams or max(16, max_streams))
     return _transformers(config, model, defaults, max_streams)
 
 
-def _short_name(model: str) -> str:
-    """What clients are told: of a folder its last part, because where it lies is the owner's business."""
-    folder = Path(model).expanduser()
-    return folder.resolve().name if folder.is_dir() else model
-
-
 def _fake(model: ModelConfig, max_streams: int) -> Engine:
     from inference.fake import FakeEngine
 
-    return FakeEngine(max_streams=max_streams, context_window=model.context_window or 4096, delay_s=0.02)
+    return FakeEngine(name=model.name, max_streams=max_streams, context_window=model.context_window or 4096, delay_s=0.02)
 
 
 def _openai(model: ModelConfig, defaults: Sampling, max_streams: int) -> Engine:
@@ -50,12 +102,10 @@ def _openai(model: ModelConfig, defaults: Sampling, max_streams: int) -> Engine:
 
 
 def _transformers(config: Config, model: ModelConfig, defaults: Sampling, max_streams: int) -> Engine:
-    from inference.catalog import resolve
     from inference.transformers_engine import TransformersEngine
 
-    folder = config.embedded_model if model.path == EMBEDDED_MODEL else resolve(model.path, config.models_dir, config.embedded_model)
     return TransformersEngine(
-        folder,
+        folder_of(config, model),
         name=model.name,
         max_streams=max_streams,
         device=model.device,

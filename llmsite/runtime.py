@@ -1,4 +1,4 @@
-"""What lives as long as the server process: the engine, loaded once in a thread of its own, and the runs.
+"""What lives as long as the server process: the models' engines, of which the default one is loaded at the start, and the runs.
 
 Daphne has no lifespan protocol and `AppConfig.ready()` runs for every management command: so asgi.py makes the runtime, and everything that may be
 waited for (migrations, recovery after a crash, loading the model) happens in its thread, whatever serves the application.
@@ -14,7 +14,7 @@ import threading
 from collections.abc import Callable
 from concurrent.futures import Future
 from time import monotonic
-from typing import Literal
+from typing import Any, Literal
 
 from django.db import connection
 
@@ -24,10 +24,13 @@ from inference.engine import Engine
 from inference.errors import EngineDead, EngineError
 from inference.types import LoadProgress
 from llmsite import lock
-from llmsite.config import Config
-from llmsite.engines import build_engine
+from llmsite.config import Config, ModelConfig
+from llmsite.engines import build_engine, known_models
+from llmsite.model_list import model_list
 from llmsite.network import Address
+from llmsite.pool import EnginePool
 from llmsite.reach import Reach
+from llmsite.room import room_for
 from llmsite.serve.database import bring_up_to_date
 from llmsite.serve.mdns import Publisher
 
@@ -37,27 +40,52 @@ State = Literal["loading", "ready", "failed"]
 
 
 class Runtime:
-    def __init__(self, config: Config, *, build: Callable[[Config], Engine] = build_engine) -> None:
+    def __init__(self, config: Config, *, build: Callable[[Config, ModelConfig], Engine] = build_engine) -> None:
         self.config = config
         self.instance = secrets.token_hex(8)
         """Tells this process from any other that may answer on the same port."""
-        self.engine: Engine | None = None
-        self.state: State = "loading"
-        self.progress = LoadProgress("starting")
         self.error: BaseException | None = None
+        """Why the server could not start."""
         self.timings: dict[str, float] = {}
         """Seconds by step."""
-        self.runs = RunManager(self.ready, system_prompt=config.system_prompt)
+        self.pool = EnginePool(
+            lambda: known_models(config),
+            lambda model: build(config, model),
+            room=lambda model, loaded: room_for(config, model, loaded),
+            keep=config.keep_loaded,
+        )
+        self.runs = RunManager(self.pool, system_prompt=config.system_prompt)
         self.reach = Reach(self.instance)
         self._publisher = Publisher()
         if config.mdns:
             self.reach.told.append(self._publisher.publish)
-        self._build = build
         self._loaded: Future[Engine] = Future()
         self._stored: Future[None] = Future()
         """Set when the database is up to date and holds no run of a former process that still looks alive."""
         self._thread: threading.Thread | None = None
         self._stopped = False
+
+    @property
+    def engine(self) -> Engine | None:
+        """The default model's, while it is loaded: it may have made room for another one."""
+        return self.pool.ready().get(self.pool.default)
+
+    @property
+    def state(self) -> State:
+        """Of the default model. "ready" once it has been loaded, also while it makes room for another: then it comes back when it is asked."""
+        view = self.pool.view(self.pool.default)
+        if not self._loaded.done() or (view.info is None and view.state == "loading"):
+            return "loading"
+        return "failed" if view.info is None or view.state == "failed" else "ready"
+
+    @property
+    def progress(self) -> LoadProgress:
+        """Of loading the default model."""
+        return self.pool.view(self.pool.default).progress or LoadProgress("starting")
+
+    def models(self, language: str = "en") -> list[dict[str, Any]]:
+        """What clients may know of every model, the default one first. Looks at files; does not wait for anything."""
+        return model_list(self.config, self.pool, language)
 
     def begin(self) -> None:
         """Start loading. Idempotent; returns at once."""
@@ -73,11 +101,11 @@ class Runtime:
         return self.state == "ready"
 
     async def ready(self) -> Engine:
-        """The engine, once it can answer. Raises the EngineError that it failed with."""
+        """The default model's engine, once it can answer at the start. Raises the EngineError that it failed with."""
         return await asyncio.shield(asyncio.wrap_future(self._loaded))
 
     @property
-    def name(self) -> str:
+    def address_name(self) -> str:
         """The .local name that phones may use instead of an address; "" while there is none."""
         return self._publisher.name
 
@@ -98,15 +126,14 @@ class Runtime:
         await asyncio.shield(asyncio.wrap_future(self._stored))
 
     async def shutdown(self) -> None:
-        """End running answers as interrupted, save them, stop the engine. Idempotent."""
+        """End running answers as interrupted, save them, stop the engines. Idempotent."""
         if self._stopped:
             return
         self._stopped = True
         self.reach.close()
         self._publisher.stop()
         await self.runs.shutdown()
-        if self.engine is not None and self.state == "ready":
-            await self.engine.stop()
+        await self.pool.close()
         await asyncio.to_thread(self._publisher.join)
         lock.release(self.config.data)
 
@@ -114,8 +141,7 @@ class Runtime:
         try:
             self._load()
         except BaseException as error:
-            self.error = error
-            self.state = "failed"
+            self.error = self.pool.cause(self.pool.default) or error
             if not self._stored.done():
                 self._stored.set_exception(error)
             if not isinstance(error, EngineError):
@@ -133,17 +159,12 @@ class Runtime:
             log.warning("%d answers were cut off when the server last ended; they can be continued", interrupted)
         self._stored.set_result(None)
         self.timings["database"] = monotonic() - began
-        self.engine = self._build(self.config)
         step = monotonic()
-        asyncio.run(self.engine.start(self._progressed))
+        engine = self.pool.begin(self.pool.default).result()
         self.timings["model"] = monotonic() - step
-        self.timings |= getattr(self.engine, "timings", {})
-        self.state = "ready"
-        self._loaded.set_result(self.engine)
+        self.timings |= getattr(engine, "timings", {})
+        self._loaded.set_result(engine)
         self.reach.follow()
-
-    def _progressed(self, progress: LoadProgress) -> None:
-        self.progress = progress
 
     def _at_exit(self) -> None:
         """Daphne and runserver end without a word to the application: what still runs is made final here, as after a crash."""

@@ -3,7 +3,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 from typing import Any
-from uuid import UUID, uuid4
+from uuid import uuid4
 
 import pytest
 from asgiref.sync import sync_to_async
@@ -14,9 +14,11 @@ from chat.liverun import LiveRun, StoredRun
 from chat.models import Message, Run, RunEvent
 from chat.protocol import Continue, Edit, End, Error, Options, Regenerate, SendMessage, Start, Stream
 from chat.runs import Rejected, RunManager, is_system
+from chat.services import SystemSet
 from inference.engine import Engine
 from inference.errors import EngineDead
 from inference.fake import FakeEngine
+from tests.chat.conftest import OneModel
 
 
 async def submit(runs: RunManager, client: Client, frame: Any) -> LiveRun:
@@ -132,10 +134,7 @@ async def test_more_runs_than_places_wait_their_turn(client: Client, stranger: C
     engine = FakeEngine(delay_s=0.005, max_streams=1)
     await engine.start(lambda progress: None)
 
-    async def ready() -> Engine:
-        return engine
-
-    runs = RunManager(ready)
+    runs = RunManager(OneModel(engine))
     flood = [await say(runs, client, f"!say 10 {i}") for i in range(4)]
     other = await say(runs, stranger, "!say 3")
     await over(other)
@@ -221,10 +220,7 @@ async def test_a_parameter_that_the_engine_does_not_know_is_refused_when_asked_f
     engine = FakeEngine(parameters=frozenset({"max_tokens", "temperature"}))
     await engine.start(lambda progress: None)
 
-    async def ready() -> Engine:
-        return engine
-
-    runs = RunManager(ready)
+    runs = RunManager(OneModel(engine))
     await over(await say(runs, client, "x"))
     with pytest.raises(Rejected, match="parameter top_k"):
         await runs.submit(SendMessage(message="x", options=Options(top_k=5)), client, "en")
@@ -274,7 +270,7 @@ async def test_messages_wait_for_a_model_that_loads(client: Client, engine: Fake
         await loaded.wait()
         return engine
 
-    runs = RunManager(ready)
+    runs = RunManager(OneModel(None, ready))
     run = await say(runs, client, "early")
     assert await Message.objects.acount() == 2, "stored at once"
     assert run.log.start is None
@@ -287,7 +283,7 @@ async def test_a_model_that_failed_to_load_says_so(client: Client) -> None:
     async def ready() -> Engine:
         raise EngineDead(reason="no such device")
 
-    runs = RunManager(ready)
+    runs = RunManager(OneModel(None, ready))
     run = await say(runs, client, "x")
     assert (await over(run)).finish_reason == "error"
     assert run.log.error is not None
@@ -344,10 +340,10 @@ async def test_a_database_that_fails_for_good_is_told(
 
 
 async def test_system_sets_the_prompt_and_runs_nothing(runs: RunManager, client: Client) -> None:
-    conversation = await runs.submit(SendMessage(message="/system be brief", key="k"), client, "en")
-    assert isinstance(conversation, UUID)
-    assert await runs.submit(SendMessage(message="/system be brief", key="k"), client, "en") == conversation
-    run = await say(runs, client, "x", conversation=conversation)
+    done = await runs.submit(SendMessage(message="/system be brief", key="k"), client, "en")
+    assert isinstance(done, SystemSet)
+    assert await runs.submit(SendMessage(message="/system be brief", key="k"), client, "en") == done
+    run = await say(runs, client, "x", conversation=done.conversation)
     await over(run)
     assert (await stored(run)).prompt.startswith("[system]be brief\n")
     assert await Message.objects.filter(role="system").acount() == 1
@@ -383,7 +379,7 @@ async def test_every_run_ends_once_however_it_is_stopped(runs: RunManager, clien
         assert row.message.content == run.log.text("answer")
     assert not runs.live
     assert not runs._newest
-    assert runs.queue.active.total() == 0
+    assert runs.queues["fake"].active.total() == 0
 
 
 def test_every_refusal_has_a_sentence() -> None:

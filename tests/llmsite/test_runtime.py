@@ -18,7 +18,7 @@ from llmsite.runtime import Runtime
 
 @pytest.fixture
 def runtime(tmp_path: Path, transactional_db: None) -> Runtime:
-    return Runtime(dataclasses.replace(settings.CONFIG, data=tmp_path), build=lambda config: FakeEngine())
+    return Runtime(dataclasses.replace(settings.CONFIG, data=tmp_path), build=lambda config, model: FakeEngine(name=model.name))
 
 
 async def test_it_loads_once_and_ends(runtime: Runtime) -> None:
@@ -45,10 +45,10 @@ def test_what_a_crash_left_is_cleared_up_before_anybody_is_served(runtime: Runti
 
 @pytest.mark.parametrize(("error", "told"), [(BrokenModel(path="x", reason="no"), BrokenModel), (ValueError("odd"), EngineDead)])
 async def test_a_model_that_cannot_load_is_told_to_whoever_waits(runtime: Runtime, error: Exception, told: type[EngineError]) -> None:
-    def build(config: Any) -> FakeEngine:
+    def build(config: Any, model: Any) -> FakeEngine:
         raise error
 
-    runtime._build = build
+    runtime = Runtime(runtime.config, build=build)
     runtime.begin()
     await runtime.stored()
     with pytest.raises(told):
