@@ -129,8 +129,12 @@ class EnginePool:
         slot = self._slots.get(name)
         return slot.cause if slot else None
 
+    def loaded(self, name: str) -> Engine | None:
+        """The model's engine, if it is ready; it may be unloaded at any time. To answer, `use` it."""
+        return self.ready().get(name)
+
     def ready(self) -> dict[str, Engine]:
-        """The engines that are loaded; each may be unloaded at any time. To answer, `use` one."""
+        """The engines that are loaded, in the same way."""
         with self._changed:
             return {name: slot.engine for name, slot in self._slots.items() if slot.engine is not None}
 

@@ -68,7 +68,7 @@ class Runtime:
     @property
     def engine(self) -> Engine | None:
         """The default model's, while it is loaded: it may have made room for another one."""
-        return self.pool.ready().get(self.pool.default)
+        return self.pool.loaded(self.pool.default)
 
     @property
     def state(self) -> State:
