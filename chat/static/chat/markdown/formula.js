@@ -1,0 +1,126 @@
+/**
+ * Formulas. KaTeX with its fonts comes only when the first formula does; until then, and where KaTeX cannot read it, a formula is shown as
+ * it is written.
+ *
+ * @module
+ */
+
+import { PENDING } from "../blocks.js";
+import { make } from "../dom.js";
+import { sanitiseFormula } from "./purify.js";
+
+const LONGEST = 4_000;
+const MOST_KEPT = 300;
+const OPTIONS = { throwOnError: true, strict: "ignore", trust: false, maxExpand: 500, maxSize: 20, output: "htmlAndMathml" };
+
+let katex = null;
+let coming = null;
+/** Formulas that wait for KaTeX. @type {Set<HTMLElement>} */
+const waiting = new Set();
+/** Of each formula on the page, what was written. @type {WeakMap<Element, {tex: string, display: boolean}>} */
+const sources = new WeakMap();
+/** Rendered ones, to be copied: a paragraph that grows is drawn anew each time. @type {Map<string, HTMLElement|null>} */
+const kept = new Map();
+
+/** @param {string} tex @param {boolean} display @returns {HTMLElement} */
+export function formula(tex, display) {
+  const source = tex.replace(PENDING, "").trim();
+  const root = make("span", { className: display ? "md-formula md-display" : "md-formula" });
+  sources.set(root, { tex: source, display });
+  showSource(root, source);
+  if (tex.includes(PENDING) || source.length > LONGEST || !source) return root;
+  if (katex) draw(root);
+  else {
+    waiting.add(root);
+    load();
+  }
+  return root;
+}
+
+function showSource(root, source) {
+  root.classList.add("md-source");
+  root.textContent = source;
+}
+
+function load() {
+  coming ??= loadAll().then(
+    () => {
+      for (const root of waiting) draw(root);
+      waiting.clear();
+    },
+    () => {
+      coming = null; // the connection is away: the next formula tries again
+    },
+  );
+}
+
+async function loadAll() {
+  const style = make("link", { rel: "stylesheet", href: new URL("../vendor/katex/katex.min.css", import.meta.url).href });
+  const styled = new Promise((resolve, reject) => {
+    style.onload = resolve;
+    style.onerror = reject;
+  });
+  document.head.append(style);
+  const [module] = await Promise.all([import("../vendor/katex/katex.mjs"), styled]);
+  katex = module.default;
+}
+
+function draw(root) {
+  const { tex, display } = sources.get(root);
+  const drawn = made(tex, display);
+  if (!drawn) return;
+  root.classList.remove("md-source");
+  root.replaceChildren(drawn.cloneNode(true));
+  if (display) root.tabIndex = 0;
+}
+
+/** The formula as nodes, or null where KaTeX cannot read it. */
+function made(tex, display) {
+  const key = `${display}${tex}`;
+  if (!kept.has(key)) {
+    if (kept.size >= MOST_KEPT) kept.delete(kept.keys().next().value);
+    kept.set(key, build(tex, display));
+  }
+  return kept.get(key);
+}
+
+function build(tex, display) {
+  try {
+    const tree = katex.__renderToDomTree(tex, { ...OPTIONS, displayMode: display });
+    dropStyleAttributes(tree);
+    const root = make("span", {}, tree.toNode());
+    return sanitiseFormula(root).firstChild;
+  } catch {
+    return null; // the source stays
+  }
+}
+
+/** KaTeX sets styles through the CSSOM, which the page's policy allows, but for a few of MathML's that it writes as attributes. */
+function dropStyleAttributes(node) {
+  if (node.attributes) delete node.attributes.style;
+  for (const child of node.children ?? []) dropStyleAttributes(child);
+}
+
+/** A copied formula is what was written, and not the letters of its picture. */
+document.addEventListener("copy", (event) => {
+  const selection = getSelection();
+  if (!selection?.rangeCount || selection.isCollapsed || event.target.closest?.("input, textarea")) return;
+  const range = selection.getRangeAt(0);
+  const around = range.commonAncestorContainer;
+  const element = around instanceof Element ? around : around.parentElement;
+  const inside = element?.closest(".md-formula");
+  if (!inside && !element?.querySelector(".md-formula")) return;
+  if (inside) range.selectNode(inside);
+  const copied = make("div", {}, range.cloneContents());
+  const shown = [...(inside ?? element).querySelectorAll(".md-formula")].filter((one) => range.intersectsNode(one));
+  const all = inside ? [inside] : shown;
+  copied.querySelectorAll(".md-formula").forEach((clone, place) => {
+    const source = sources.get(all[place]);
+    if (source) clone.replaceChildren(source.display ? `$$${source.tex}$$` : `$${source.tex}$`);
+  });
+  copied.className = "unseen";
+  document.body.append(copied); // only what is laid out has lines
+  event.clipboardData.setData("text/plain", copied.innerText);
+  copied.remove();
+  event.preventDefault();
+});
