@@ -136,12 +136,16 @@ export class Conversations {
       },
     );
     const undo = async () => {
-      if (kept && !this.#stored.has(id)) this.#stored.set(id, kept);
+      if (kept) this.#stored.set(id, { item: kept.item, asked: ++this.#asked });
       this.#setGone(id, false);
-      await this.#inTurn(id, () => refused || this.api.post(`conversations/${id}/restore`)).catch((error) => {
+      try {
+        const item = await this.#inTurn(id, () => refused || this.api.post(`conversations/${id}/restore`));
+        if (!refused) this.#store(item, ++this.#asked);
+      } catch (error) {
         this.#setGone(id, true);
         throw error;
-      });
+      }
+      this.#changed();
     };
     return { done, undo };
   }
@@ -189,7 +193,7 @@ export class Conversations {
         this.#store(item, ++this.#asked);
         return this.#changed(item);
       } catch (error) {
-        if (error.status !== 429 || tries === TRIES) throw error;
+        if (error.code !== "too_many_requests" || tries === TRIES) throw error;
         await this.wait(RETRY_MS);
       }
     }

@@ -17,6 +17,8 @@ import { words } from "./words.js";
 
 /** How long a deletion can be undone. */
 export const UNDO_S = 10;
+/** Of many files that are refused, so many are named. */
+const MOST_SAID = 3;
 
 export class Sidebar {
   #current = null;
@@ -106,7 +108,8 @@ export class Sidebar {
     const said = this.toasts.show({ text: words.importing(files.length) });
     const { imported, refused } = await this.conversations.importFiles(files);
     said.close();
-    for (const one of refused) this.#say(sentenceOf(one));
+    for (const one of refused.slice(0, MOST_SAID)) this.#say(sentenceOf(one));
+    if (refused.length > MOST_SAID) this.#say(words.moreRefused(refused.length - MOST_SAID));
     if (!imported.length) return;
     const [first] = imported;
     this.toasts.show({ text: words.imported(imported.length), action: { label: words.openIt, onclick: () => this.#open(first.id) } });

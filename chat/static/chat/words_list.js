@@ -13,7 +13,6 @@ export const EN = {
   lastWeek: "Previous 7 days",
   loadingMore: "Loading more",
   moreFailed: (why) => `The rest of the list could not be loaded. ${why}`,
-  hideList: "Hide the list",
 
   actionsFor: (title) => `Actions for “${title}”`,
   rename: "Rename",
@@ -42,13 +41,13 @@ export const EN = {
   searchFailed: (why) => `The search did not work. ${why}`,
 
   import: "Import",
-  importHint: "Conversations that were exported as JSON",
   importing: (count) => (count === 1 ? "Importing 1 file" : `Importing ${count} files`),
   imported: (count) => (count === 1 ? "1 conversation imported." : `${count} conversations imported.`),
   openIt: "Open",
   notOurs: (name) => `${name} is not a conversation that was exported as JSON here.`,
   fileTooBig: (name) => `${name} is too big to be a conversation from here.`,
   notImported: (name, why) => `${name} was not imported. ${why}`,
+  moreRefused: (count) => (count === 1 ? "1 more was not imported." : `${count} more were not imported.`),
   dropHere: "Drop exported conversations here",
 };
 
@@ -62,7 +61,6 @@ export const ZH = {
   lastWeek: "7 天内",
   loadingMore: "正在加载",
   moreFailed: (why) => `更早的对话没能加载。${why}`,
-  hideList: "隐藏列表",
 
   actionsFor: (title) => `“${title}”的操作`,
   rename: "重命名",
@@ -91,12 +89,12 @@ export const ZH = {
   searchFailed: (why) => `搜索没有成功。${why}`,
 
   import: "导入",
-  importHint: "以前导出的 JSON 对话",
   importing: (count) => `正在导入 ${count} 个文件`,
   imported: (count) => `已导入 ${count} 个对话。`,
   openIt: "打开",
   notOurs: (name) => `${name} 不是从这里导出的 JSON 对话。`,
   fileTooBig: (name) => `${name} 太大，不像是从这里导出的对话。`,
   notImported: (name, why) => `${name} 没有导入。${why}`,
+  moreRefused: (count) => `另有 ${count} 个没有导入。`,
   dropHere: "把导出的对话拖到这里",
 };
