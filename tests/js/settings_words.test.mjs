@@ -40,26 +40,24 @@ test("every parameter is explained: what it does and what happens at either end"
 const answer = (fields) => ({ role: "assistant", run: "r", ...fields });
 
 test("the context is what the newest answer read and wrote", () => {
-  const messages = [answer({ prompt_tokens: 5, completion_tokens: 5, context_limit: 100 }), { role: "user" }, answer({ prompt_tokens: 30, completion_tokens: 12, context_limit: 100 })];
+  const messages = [answer({ promptTokens: 5, completionTokens: 5, contextLimit: 100 }), { role: "user" }, answer({ promptTokens: 30, completionTokens: 12, contextLimit: 100 })];
   assert.deepEqual(useOf(messages, {}), { used: 42, limit: 100, dropped: 0 });
   assert.deepEqual(useOf([...messages, { role: "user" }], {}), { used: 42, limit: 100, dropped: 0 });
 });
 
-test("a run that is seen live knows better than what was loaded", () => {
-  const messages = [answer({ prompt_tokens: 1, context_limit: 100 })];
-  assert.deepEqual(useOf(messages, { r: { context: { used: 50, limit: 200, dropped: 2 } } }), { used: 50, limit: 200, dropped: 2 });
-  const done = { context: { used: 50, limit: 200, dropped: 0 }, usage: { prompt_tokens: 51, completion_tokens: 9 } };
-  assert.deepEqual(useOf(messages, { r: done }), { used: 60, limit: 200, dropped: 0 });
+test("while an answer is written, its prompt counts, and what was left out of it is told", () => {
+  const messages = [answer({ promptTokens: 90, completionTokens: null, contextLimit: 100 })];
+  assert.deepEqual(useOf(messages, { r: { context: { used: 90, limit: 100, dropped: 2 } } }), { used: 90, limit: 100, dropped: 2 });
 });
 
 test("an answer that nobody counted is passed over; nothing counted: nothing known", () => {
-  const counted = answer({ run: "old", prompt_tokens: 8, completion_tokens: 1, context_limit: 64 });
-  assert.deepEqual(useOf([counted, answer({ prompt_tokens: null })], { r: { context: null, usage: { completion_tokens: 3 } } }), { used: 9, limit: 64, dropped: 0 });
+  const counted = answer({ promptTokens: 8, completionTokens: 1, contextLimit: 64 });
+  assert.deepEqual(useOf([counted, answer({ promptTokens: null })], {}), { used: 9, limit: 64, dropped: 0 });
   assert.equal(useOf([{ role: "user" }], {}), null);
 });
 
 test("the window of the model that answers next counts", () => {
-  assert.equal(useOf([answer({ prompt_tokens: 8, context_limit: 64 })], {}, 4096)?.limit, 4096);
+  assert.equal(useOf([answer({ promptTokens: 8, contextLimit: 64 })], {}, 4096)?.limit, 4096);
 });
 
 test("a cookie is found among others", () => {

@@ -8,19 +8,17 @@
 
 /**
  * What the newest answer of a branch took.
- * @param {any[]} messages The branch that is shown, as the reducer has it.
- * @param {Record<string, any>} runs
+ * @param {import("./reducer.js").Message[]} messages The branch that is shown, as the reducer has it.
+ * @param {Record<string, import("./reducer.js").Run>} runs
  * @param {number|null} [window] The context window of the model that answers next, where it is known.
  * @returns {Use|null} Null while nobody knows.
  */
 export function useOf(messages, runs, window = null) {
   for (const message of [...messages].reverse()) {
     if (message.role !== "assistant") continue;
-    const run = runs[message.run];
-    const prompt = run?.usage?.prompt_tokens ?? run?.context?.used ?? message.prompt_tokens;
-    if (typeof prompt !== "number") continue;
-    const written = run?.usage?.completion_tokens ?? message.completion_tokens ?? 0;
-    return { used: prompt + written, limit: window ?? run?.context?.limit ?? message.context_limit ?? null, dropped: run?.context?.dropped ?? 0 };
+    const { promptTokens, completionTokens, contextLimit } = message;
+    if (typeof promptTokens !== "number") continue;
+    return { used: promptTokens + (completionTokens ?? 0), limit: window ?? contextLimit ?? null, dropped: runs[message.run]?.context?.dropped ?? 0 };
   }
   return null;
 }

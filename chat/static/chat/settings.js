@@ -85,7 +85,8 @@ export class Settings {
   turnTo(meta) {
     const id = meta?.id ?? null;
     const other = id !== this.conversation;
-    if (other && id && !meta.created_at && !this.conversation) this.choices.begin(id);
+    if (other && this.beginning && id) this.choices.begin(id);
+    this.beginning = false;
     this.conversation = id;
     const fresh = meta?.created_at && meta !== this.meta;
     this.meta = meta;
@@ -93,8 +94,9 @@ export class Settings {
     if (other || fresh) this.#changed();
   }
 
-  /** What a message must take along: nothing, where the server has the conversation. @param {string|null} id */
+  /** What a message must take along: nothing, where the server has the conversation. @param {string|null} id Null: it begins one. */
   optionsFor(id) {
+    this.beginning = !id;
     const { options = {}, persona, model } = this.choices.first(id);
     const known = understood(options, this.model);
     return { ...(Object.keys(known).length ? { options: known } : {}), ...(persona ? { persona } : {}), ...(model && this.#has(model) ? { model } : {}) };

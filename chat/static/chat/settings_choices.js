@@ -59,7 +59,7 @@ export class Choices {
     this.#remember(changes);
     if (id) {
       this.#keep(id, { ...this.#unsaved(id), ...changes });
-      if (this.stored.has(id)) this.#later(id, SAVE_MS);
+      this.#later(id, SAVE_MS);
     } else {
       this.fresh = { ...this.fresh, ...changes };
     }
@@ -75,8 +75,11 @@ export class Choices {
 
   /** A conversation begins with what was chosen for a new one. Its first messages take that along; the options must be stored besides. @param {string} id */
   begin(id) {
-    if (this.stored.has(id) || Object.keys(this.#unsaved(id)).length) return;
-    this.#keep(id, { ...this.fresh });
+    const chosen = Object.entries(this.fresh).filter(([name, value]) => !same(value, pick({})[name]));
+    if (chosen.length) {
+      this.#keep(id, Object.fromEntries(chosen));
+      this.#later(id, SAVE_MS);
+    }
     this.fresh = { ...this.#start(), persona: null };
   }
 
@@ -124,6 +127,7 @@ export class Choices {
   #failed(id, changes, error) {
     const status = error?.status ?? 0;
     if (status === 404 && !this.stored.has(id)) {
+      // Its first message is on its way: `load` or `flush` comes behind it.
       this.waiting.add(id);
       if (this.around.clock() - (this.around.preferences.get(UNSAVED, {})[id]?.at ?? 0) > FORGET_MS) this.#keep(id, {});
     } else if (!status || status === 401 || status === 408 || status === 429 || status >= 500) {
