@@ -23,6 +23,7 @@ HOST = "host"
 """The computer's own browser, as identity.Client.fair has it."""
 HOST_FACTOR = 20
 """Its owner, and the programs that run on it, may do so many times as much."""
+ADDRESS_FACTOR = 4
 MOST_KEYS = 10_000
 MINUTE_S, DAY_S = 60.0, 86_400.0
 ANSWERS_RETRY_S = 5.0
@@ -54,7 +55,7 @@ class Limits:
     """Sockets that one address opens."""
     frames_per_minute: int = 600
     requests_per_minute: int = 300
-    """HTTP requests of one device to /api/, and of one address that is not paired."""
+    """HTTP requests of one device to /api/; an address, behind which there may be several, may send ADDRESS_FACTOR times as many."""
     pairings_per_minute: int = 10
     """Codes that one address tries."""
     body_mb: int = 16
@@ -75,7 +76,7 @@ RANGES = {
 }
 assert RANGES.keys() == {field.name for field in fields(Limits)}
 
-# kind of rate: (its limit, its period in seconds, the code of its sentence)
+# kind of rate: (its limit, its period in seconds, the code of its sentence). `arrivals` are HTTP requests before it is known whose they are.
 RATES = {
     "messages": ("messages_per_minute", MINUTE_S, "too_many_messages"),
     "messages_today": ("messages_per_day", DAY_S, "too_much_today"),
@@ -84,6 +85,7 @@ RATES = {
     "frames": ("frames_per_minute", MINUTE_S, "too_many_requests"),
     # What a client that is told to slow down may still send before its socket is closed.
     "warnings": ("frames_per_minute", MINUTE_S, "too_many_requests"),
+    "arrivals": ("requests_per_minute", MINUTE_S, "too_many_requests"),
     "requests": ("requests_per_minute", MINUTE_S, "too_many_requests"),
     "pairings": ("pairings_per_minute", MINUTE_S, "too_many_pairings"),
 }
@@ -143,13 +145,12 @@ class Limiter:
 
     def take(self, key: str, **costs: float) -> None:
         """`take(key, messages=1, characters=400)`: all of it or nothing. Raises Exceeded."""
-        waits = {kind: self._buckets[kind].wait_s(key, self._most(RATES[kind][0], key), cost) for kind, cost in costs.items()}
+        waits = {kind: self._buckets[kind].wait_s(key, self._capacity(kind, key), cost) for kind, cost in costs.items()}
         worst = max(waits, key=lambda kind: waits[kind])
         if waits[worst] > 0:
-            limit, _, code = RATES[worst]
-            raise Exceeded(code, waits[worst], self._most(limit, key))
+            raise Exceeded(RATES[worst][2], waits[worst], self._capacity(worst, key))
         for kind, cost in costs.items():
-            self._buckets[kind].take(key, self._most(RATES[kind][0], key), cost)
+            self._buckets[kind].take(key, self._capacity(kind, key), cost)
 
     def open_socket(self, key: str) -> None:
         """To be closed by `close_socket`. Raises Exceeded."""
@@ -186,6 +187,9 @@ class Limiter:
                 self._answers.move_to_end(key)
                 while len(self._answers) > MOST_KEYS:
                     self._answers.popitem(last=False)
+
+    def _capacity(self, kind: str, key: str) -> int:
+        return self._most(RATES[kind][0], key) * (ADDRESS_FACTOR if kind == "arrivals" else 1)
 
     def _most(self, limit: str, key: str) -> int:
         value: int = getattr(self.limits, limit)

@@ -21,6 +21,7 @@ from django.core.asgi import get_asgi_application
 
 from chat.routing import websocket_urls
 from llmsite.hosts import OriginCheck
+from llmsite.intake import BodyLimit
 from llmsite.runtime import Runtime
 from llmsite.security import refusal_headers
 
@@ -59,7 +60,7 @@ async def _refuse(scope: Scope, send: Send, sentence: str) -> None:
 _sockets = websocket_urls(runtime.runs, open_to_all=settings.CONFIG.open)
 _router = ProtocolTypeRouter(
     {
-        "http": get_asgi_application(),
+        "http": BodyLimit(get_asgi_application(), import_bytes=settings.CONFIG.limits.body_mb << 20),
         "websocket": OriginCheck(AuthMiddlewareStack(URLRouter(_sockets)), open_to_all=settings.CONFIG.open),
         "lifespan": lifespan,
     }

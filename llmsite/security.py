@@ -1,4 +1,4 @@
-"""What every HTTP answer tells the browser not to do: the content policy, the other headers, and how large a request may be."""
+"""What every HTTP answer tells the browser not to do: the content policy and the other headers."""
 
 from __future__ import annotations
 
@@ -11,10 +11,6 @@ from django.http import HttpRequest, HttpResponseBase
 
 from llmsite.hosts import host_allowed
 
-Scope = dict[str, Any]
-Receive = Callable[[], Awaitable[dict[str, Any]]]
-Send = Callable[[dict[str, Any]], Awaitable[None]]
-Application = Callable[[Scope, Receive, Send], Awaitable[None]]
 Answer = HttpResponseBase | Awaitable[HttpResponseBase]
 
 NOTHING = "default-src 'none'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
@@ -72,60 +68,7 @@ def _add(response: HttpResponseBase) -> HttpResponseBase:
     return response
 
 
-def refusal_headers() -> list[tuple[bytes, bytes]]:
-    """The headers of an ASGI answer in plain text that Django has no part in."""
-    headers = {**HEADERS, "Content-Security-Policy": NOTHING, "Cache-Control": "no-store", "Content-Type": "text/plain; charset=utf-8"}
+def refusal_headers(content_type: str = "text/plain; charset=utf-8") -> list[tuple[bytes, bytes]]:
+    """The headers of an ASGI answer that Django has no part in."""
+    headers = {**HEADERS, "Content-Security-Policy": NOTHING, "Cache-Control": "no-store", "Content-Type": content_type}
     return [(name.lower().encode(), value.encode()) for name, value in headers.items()]
-
-
-class _TooLarge(Exception):
-    pass
-
-
-class BodyLimit:
-    """ASGI: 413 to a request whose body is larger than it may be.
-
-    Django takes in a whole body, onto the disk if need be, before it asks whether it is wanted; a body without an end would fill the disk.
-    `limit_of` gives the most bytes for a path.
-    """
-
-    def __init__(self, application: Application, limit_of: Callable[[str], int]) -> None:
-        self.application, self.limit_of = application, limit_of
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        limit = self.limit_of(scope["path"])
-        if _announced(scope) > limit:
-            await _refuse(send, limit)
-            return
-        taken, begun = 0, False
-
-        async def bounded() -> dict[str, Any]:
-            nonlocal taken
-            message = await receive()
-            taken += len(message.get("body", b""))
-            if taken > limit:
-                raise _TooLarge
-            return message
-
-        async def noting(message: dict[str, Any]) -> None:
-            nonlocal begun
-            begun = True
-            await send(message)
-
-        try:
-            await self.application(scope, bounded, noting)
-        except _TooLarge:
-            if not begun:
-                await _refuse(send, limit)
-
-
-def _announced(scope: Scope) -> int:
-    value = dict(scope["headers"]).get(b"content-length", b"0")
-    return int(value) if value.isdigit() else 0
-
-
-async def _refuse(send: Send, limit: int) -> None:
-    sentence = f"The request is larger than {limit >> 10} KiB.\n"
-    headers = [*refusal_headers(), (b"connection", b"close")]
-    await send({"type": "http.response.start", "status": 413, "headers": headers})
-    await send({"type": "http.response.body", "body": sentence.encode()})

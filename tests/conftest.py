@@ -7,9 +7,17 @@ from django.conf import settings
 from hypothesis import HealthCheck
 from hypothesis import settings as hypothesis_settings
 
+from chat import limits
+
 # How long an example takes says something about the machine, which may be busy; it is not what is tested.
 hypothesis_settings.register_profile("any machine", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 hypothesis_settings.load_profile("any machine")
+
+
+@pytest.fixture(autouse=True)
+def _nobody_has_asked_for_anything() -> None:
+    """The limits of this process begin anew with each test."""
+    limits.shared.cache_clear()
 
 
 @pytest.fixture(scope="session")

@@ -9,6 +9,7 @@ from django.conf import settings
 from django.http import HttpRequest
 from ninja.security.base import AuthBase
 
+from chat import limits
 from chat.api.errors import ApiError
 from chat.identity import Caller, Client, caller_of, identify
 from chat.models import Owner
@@ -26,6 +27,10 @@ class PairedDevice(AuthBase):
         client = client_of(request)
         if client is None:
             raise ApiError(401, "not_paired")
+        try:
+            limits.shared().take(limits.key_of(client.fair), requests=1)
+        except limits.Exceeded as exceeded:
+            raise ApiError(429, exceeded.code, retry_after_s=exceeded.retry_after_s, seconds=exceeded.retry_after_s) from exceeded
         return client
 
 
