@@ -204,6 +204,20 @@ test("undo works after the list was asked for meanwhile, and is taken back when 
   assert.equal(ids(), "ac");
 });
 
+test("a list from before the undoing that comes after it takes nothing away", async () => {
+  const { api, list, ids } = setUp();
+  const { done, undo } = list.remove("b");
+  await settle();
+  api.asked[0].answer(null);
+  await done;
+  const refreshed = list.refresh();
+  undo();
+  await settle();
+  api.asked[1].answer(page([row("a", 3), row("c", 1)]));
+  await refreshed;
+  assert.equal(ids(), "abc");
+});
+
 test("undoing what the server never deleted asks for nothing", async () => {
   const { api, list, ids } = setUp();
   const { done, undo } = list.remove("b");

@@ -24,8 +24,6 @@ export class Sidebar {
   #current = null;
   #running = new Set();
   #shown = "";
-  /** Conversations that began here and were asked for. */
-  #asked = new Set();
 
   /**
    * @param {object} around
@@ -57,6 +55,7 @@ export class Sidebar {
     onPress(this.list, ".conversation", (link, at) => this.#menu(this.rows.row(link.dataset.id), at));
     onImport(this.drawer.root, (files) => this.importFiles(files));
     addEventListener("keydown", (event) => this.#shortcut(event));
+    addEventListener("click", (event) => this.#newChat(event));
   }
 
   /**
@@ -69,10 +68,12 @@ export class Sidebar {
     const wanted = [conversations.version, current, [...running].join(), new Date().toDateString()].join("|");
     if (wanted === this.#shown) return;
     this.#shown = wanted;
+    const before = this.#running;
     this.#current = current;
     this.#running = running;
     this.rows.show(conversations.items, current, running, conversations.hasMore);
-    this.#askForNew();
+    this.#ask([...running].filter((id) => !before.has(id)));
+    this.#ask([...before].filter((id) => !running.has(id)));
   }
 
   /** Opens the list; closes it where it is a drawer. @param {boolean} open */
@@ -171,13 +172,9 @@ export class Sidebar {
     this.show(this.#current, this.#running);
   }
 
-  /** An answer is being written in a conversation that is not in the list: it has just begun. */
-  #askForNew() {
-    for (const id of this.#running) {
-      if (!id || this.#asked.has(id) || this.conversations.find(id)) continue;
-      this.#asked.add(id);
-      this.conversations.refresh(id).catch(() => this.#asked.delete(id));
-    }
+  /** Where an answer begins or ends there is something new: the place in the list, what was said last, perhaps the whole conversation. */
+  #ask(ids) {
+    for (const id of ids) if (id) this.conversations.refresh(id).catch(() => {});
   }
 
   #turn(found) {
@@ -187,6 +184,13 @@ export class Sidebar {
 
   #focusList() {
     if (!this.drawer.shown || !this.rows.focus()) byId("field").focus();
+  }
+
+  #newChat(event) {
+    if (!event.target.closest?.("a[data-new]") || event.metaKey || event.ctrlKey || event.shiftKey || event.button) return;
+    event.preventDefault();
+    this.drawer.toggle(false);
+    this.onNew();
   }
 
   #shortcut(event) {
