@@ -7,12 +7,16 @@ from typing import Any
 from uuid import uuid4
 
 import pytest
+from asgiref.sync import sync_to_async
 from channels.routing import URLRouter
 from channels.testing import WebsocketCommunicator
+from django.urls import path
 
 from chat import consumers
-from chat.consumers import NOT_PAIRED
-from chat.routing import websocket_urls
+from chat.consumers import NOT_PAIRED, ChatConsumer
+from chat.limits import HARD_FRAME_BYTES, MAX_FRAME_CHARS, TOO_FAST, Limiter, Limits
+from chat.pairing import new_code, redeem
+from chat.protocol import MAX_MESSAGE_CHARS
 from chat.runs import RunManager
 from inference.fake import FakeEngine
 
@@ -25,8 +29,17 @@ async def connect(runs: RunManager) -> AsyncIterator[Connect]:
     """Opens sockets from this computer, and closes them."""
     opened: list[WebsocketCommunicator] = []
 
-    async def connect(query: str = "v=1", *, headers: Any = LOOPBACK, address: str = "127.0.0.1", open_to_all: bool = False) -> WebsocketCommunicator:
-        app = URLRouter(websocket_urls(runs, open_to_all=open_to_all))
+    async def connect(
+        query: str = "v=1",
+        *,
+        headers: Any = LOOPBACK,
+        address: str = "127.0.0.1",
+        open_to_all: bool = False,
+        token: str = "",
+        limiter: Limiter | None = None,
+    ) -> WebsocketCommunicator:
+        app = URLRouter([path("ws/chat/", ChatConsumer.as_asgi(runs=runs, open_to_all=open_to_all, limiter=limiter))])
+        headers = [*headers, (b"authorization", f"Bearer {token}".encode())] if token else headers
         socket = WebsocketCommunicator(app, f"/ws/chat/?{query}", headers=headers)
         socket.scope["client"] = [address, 1]
         await socket.connect()
@@ -36,6 +49,16 @@ async def connect(runs: RunManager) -> AsyncIterator[Connect]:
     yield connect
     for socket in opened:
         await socket.disconnect()
+
+
+@pytest.fixture
+async def device(transactional_db: None) -> str:
+    """The token of a paired phone."""
+
+    def pair() -> str:
+        return redeem(code=new_code().code, name="phone")[1]
+
+    return await sync_to_async(pair)()
 
 
 async def receive(socket: WebsocketCommunicator) -> dict[str, Any]:
@@ -202,3 +225,87 @@ async def test_a_bug_is_one_sentence(connect: Connect, runs: RunManager, monkeyp
     assert (frame["code"], frame["key"], frame["retryable"]) == ("internal", "k", True)
     assert "a bug" in caplog.text
     caplog.clear()
+
+
+def limited(**changed: int) -> Limiter:
+    return Limiter(Limits(**changed))
+
+
+async def test_a_message_too_many_is_kept_by_its_client_and_taken_later(connect: Connect, device: str) -> None:
+    socket = await connect(token=device, limiter=limited(messages_per_minute=2))
+    for i in range(3):
+        await send(socket, message=f"m{i}", key=f"k{i}")
+    frames = await until(socket, "error")
+    refused = frames[-1]
+    assert (refused["code"], refused["key"], refused["retryable"]) == ("too_many_messages", "k2", True)
+    assert 1 <= refused["retry_after_s"] <= 30
+    assert refused["message"] == f"More than 2 messages in a minute from this device. It can go on in {refused['retry_after_s']:.0f} s."
+
+
+async def test_the_limit_is_the_devices_not_the_sockets(connect: Connect, device: str) -> None:
+    shared = limited(messages_per_minute=1)
+    first, second = await connect(token=device, limiter=shared), await connect(token=device, limiter=shared)
+    await send(first, message="one")
+    await until(first, "end")
+    await send(second, message="two", key="k")
+    assert (await until(second, "error"))[-1]["key"] == "k"
+
+
+async def test_only_so_many_answers_wait(connect: Connect, device: str, engine: FakeEngine) -> None:
+    engine.delay_s = 0.01
+    socket = await connect(token=device, limiter=limited(unfinished_answers=2))
+    for i in range(3):
+        await send(socket, message="!say 300", key=f"k{i}", conversation=str(uuid4()))
+    refused = (await until(socket, "error"))[-1]
+    assert (refused["code"], refused["key"], refused["retryable"], refused["retry_after_s"]) == ("too_many_answers", "k2", True, 5)
+
+
+async def test_a_socket_too_many_is_told_why_and_closed(connect: Connect, device: str) -> None:
+    shared = limited(sockets=1)
+    first = await connect(token=device, limiter=shared)
+    second = await connect(token=device, limiter=shared)
+    assert (await receive(second))["code"] == "too_many_sockets"
+    assert (await second.receive_output(timeout=5))["code"] == TOO_FAST
+    await first.disconnect()
+    third = await connect(token=device, limiter=shared)
+    await send(third, type="ping")
+    assert (await receive(third))["type"] == "pong"
+
+
+async def test_connections_of_an_address_are_counted_before_anybody_is_looked_up(connect: Connect) -> None:
+    shared = limited(connections_per_minute=1)
+    await connect(address="192.168.1.7", limiter=shared)
+    again = await connect(address="192.168.1.7", limiter=shared)
+    refused = await receive(again)
+    assert (refused["code"], refused["retry_after_s"] > 0) == ("too_many_requests", True)
+    assert (await again.receive_output(timeout=5))["code"] == TOO_FAST
+
+
+async def test_a_flood_is_warned_and_then_let_go(connect: Connect, device: str) -> None:
+    socket = await connect(token=device, limiter=limited(frames_per_minute=10))
+    for _ in range(21):
+        await socket.send_to(text_data="nonsense")
+    frames = [await receive(socket) for _ in range(21)]
+    assert [frame["code"] for frame in frames] == ["bad_frame"] * 10 + ["too_many_requests"] * 11
+    assert (await socket.receive_output(timeout=5))["code"] == TOO_FAST
+
+
+async def test_a_frame_that_is_too_large_is_answered_in_words(connect: Connect) -> None:
+    socket = await connect("v=1&lang=zh")
+    await send(socket, message="x" * MAX_FRAME_CHARS, key="k")
+    refused = await receive(socket)
+    assert (refused["code"], refused["message"], refused["key"], refused["retryable"]) == ("too_large", "内容太大，最多 1 MB。", "k", False)
+    await socket.send_to(text_data="[" * (MAX_FRAME_CHARS + 1))
+    assert "key" not in await receive(socket)
+    await socket.send_to(bytes_data=b"x" * (MAX_FRAME_CHARS + 1))
+    assert (await receive(socket))["code"] == "too_large"
+    await send(socket, type="ping")
+    assert (await receive(socket))["type"] == "pong"
+    await socket.send_to(text_data="x" * (HARD_FRAME_BYTES + 1))
+    assert (await socket.receive_output(timeout=5))["code"] == 1009
+
+
+async def test_the_longest_message_fits_in_a_frame_however_it_is_written(connect: Connect) -> None:
+    socket = await connect()
+    await socket.send_to(text_data=json.dumps({"message": "\u4e2d" * MAX_MESSAGE_CHARS}))  # \u4e2d: six characters for one
+    assert (await receive(socket))["type"] in ("queued", "start")
