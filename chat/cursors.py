@@ -6,7 +6,7 @@ import base64
 import binascii
 import json
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
 
@@ -45,6 +45,7 @@ class Place:
             place = cls(datetime.fromisoformat(when), UUID(row), int(group))
             if place.when.tzinfo is None or place.group not in (0, 1):
                 raise ValueError
+            place.when.astimezone(UTC)  # a time in the year 1 may be none in UTC
             return place
         except (ValueError, TypeError, AttributeError, OverflowError, binascii.Error, RecursionError) as error:
             raise BadCursor(cursor) from error

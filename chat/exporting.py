@@ -5,10 +5,10 @@ Imported files come from anywhere. They are held to the same bounds as what come
 
 from __future__ import annotations
 
-from datetime import datetime
-from typing import Any, Literal
+from datetime import UTC, datetime
+from typing import Annotated, Any, Literal
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, model_validator
+from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field, model_validator
 
 from chat.protocol import MAX_MESSAGE_CHARS, Options
 
@@ -16,6 +16,16 @@ FORMAT = "llmsite-conversation"
 VERSION = 1
 MAX_MESSAGES = 10_000
 MAX_ANSWER_CHARS = 1_000_000
+
+
+def _in_utc(time: datetime) -> datetime:
+    try:
+        return time.astimezone(UTC)
+    except OverflowError as error:
+        raise ValueError(f"expected a time of our calendar, got {time.isoformat()}") from error
+
+
+Time = Annotated[AwareDatetime, AfterValidator(_in_utc)]
 
 
 class _Row(BaseModel):
@@ -31,7 +41,7 @@ class ExportedMessage(_Row):
     content: str = Field("", max_length=MAX_ANSWER_CHARS)
     thinking: str = Field("", max_length=MAX_ANSWER_CHARS)
     thinking_s: float | None = Field(None, ge=0, le=1e6, allow_inf_nan=False)
-    created_at: AwareDatetime | None = None
+    created_at: Time | None = None
     model: str = Field("", max_length=200)
     finish_reason: str = Field("", max_length=12)
     rating: Literal[1, -1, 0] = 0
@@ -52,7 +62,7 @@ class ExportedConversation(_Row):
     format: Literal["llmsite-conversation"]
     version: Literal[1]
     title: str = Field("", max_length=200)
-    created_at: AwareDatetime | None = None
+    created_at: Time | None = None
     persona: str = Field("", max_length=100)
     options: Options = Options()
     leaf: str | None = None

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
-from django.conf import settings
 from django.http import HttpRequest
 from ninja import Path, Router, Status
 
 from chat import selectors, services
 from chat.api.answers import READ, WRITE, answers
 from chat.api.auth import require_host, runtime_of
+from chat.api.errors import language
 from chat.api.schemas import Model, NewPersona, Persona, PersonaChanges, RowId
 
 router = Router(tags=["models and personas"])
@@ -20,23 +20,7 @@ router = Router(tags=["models and personas"])
 def list_models(request: HttpRequest) -> Any:
     """What may answer. A model that is `idle` is loaded when it is asked."""
     runtime = runtime_of(request)
-    if hasattr(runtime, "models"):
-        return runtime.models()
-    info = runtime.engine.info if runtime is not None and runtime.state == "ready" else None
-    return [
-        {
-            "name": info.name if info else settings.CONFIG.model,
-            "default": True,
-            "state": runtime.state if runtime is not None else "loading",
-            "progress": None,
-            "remote": False,
-            "context_window": info.context_window if info else None,
-            "parameters": sorted(info.parameters) if info else [],
-            "sampling": info.defaults.said() if info else {},
-            "thinking": bool(info and info.thinking != "none"),
-            "why": "",
-        }
-    ]
+    return runtime.models(language()) if runtime is not None else []
 
 
 @router.get("/personas", response=answers(list[Persona], *READ))

@@ -127,5 +127,5 @@ def _as_file(response: HttpResponse, title: str, ending: str) -> HttpResponse:
 
 def file_name(title: str) -> str:
     """A title as the name of a file on any system: without what a path, a shell or a screen would take for something else."""
-    visible = "".join(character for character in title if not unicodedata.category(character).startswith("C"))
-    return UNSAFE.sub(" ", visible)[:FILE_NAME_CHARS].strip(" .") or "conversation"
+    visible = "".join(" " if unicodedata.category(character).startswith("C") else character for character in title)
+    return " ".join(UNSAFE.sub(" ", visible).split())[:FILE_NAME_CHARS].strip(" .") or "conversation"

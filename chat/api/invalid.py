@@ -74,7 +74,8 @@ def _expected(error: Mapping[str, Any], chinese: bool) -> str:
     known = EXPECTED.get(error["type"])
     if known is None:
         return str(error["msg"]).rstrip(".")
-    return known[chinese].format(**error.get("ctx", {}))
+    bounds = {name: f"{value:g}" if isinstance(value, float) else value for name, value in error.get("ctx", {}).items()}
+    return known[chinese].format(**bounds)
 
 
 def _short(value: Any) -> str:
