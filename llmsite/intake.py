@@ -62,7 +62,7 @@ def refused(request: HttpRequest, code: str, retry_after_s: int, **params: Any) 
     return response
 
 
-def locked_out(request: HttpRequest, credentials: Any = None, *args: Any, **kwargs: Any) -> HttpResponse:
+def locked_out(request: HttpRequest, original: HttpResponse | None, credentials: Any = None) -> HttpResponse:
     """What django-axes answers while an account is closed for an address."""
     wait_s = settings.AXES_COOLOFF_TIME.total_seconds()
     return refused(request, "too_many_logins", int(wait_s), minutes=math.ceil(wait_s / 60))
