@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 
 import { Conversations, FORMAT, MAX_FILE_BYTES, PAGE, RETRY_MS, TRIES } from "../../chat/static/chat/conversations.js";
-import { grouped, marked } from "../../chat/static/chat/list_groups.js";
+import { grouped, marked, plain } from "../../chat/static/chat/list_groups.js";
 import { forAll } from "./fakes.mjs";
 
 const at = (minutes) => new Date(Date.UTC(2026, 5, 15, 12) + minutes * 60_000).toISOString();
@@ -459,4 +459,11 @@ test("nothing is lost or added by marking", () => {
     const query = random(4);
     assert.equal(marked(text, query).map((part) => part.text).join(""), text);
   });
+});
+
+test("a preview has no Markdown signs, and keeps what only looks like them", () => {
+  assert.equal(plain("## A **bold** `word` and [a link](http://x/y) ### next"), "A bold word and a link next");
+  assert.equal(plain("- **one**"), "one");
+  assert.equal(plain("1 * 2 is a*b, snake_case, C# and 5 > 3"), "1 * 2 is a*b, snake_case, C# and 5 > 3");
+  assert.equal(plain("<b>stays text</b>"), "<b>stays text</b>");
 });

@@ -1,5 +1,5 @@
 /**
- * The list in groups by day, and where a text holds what is looked for.
+ * The list in groups by day, where a text holds what is looked for, and previews.
  *
  * @module
  */
@@ -47,4 +47,14 @@ export function marked(text, query) {
   // Splitting by a pattern with a group gives what is between and what was found, in turn.
   const parts = text.split(pattern).map((part, place) => ({ text: part, hit: place % 2 === 1 }));
   return parts.filter((part) => part.text);
+}
+
+/** A line of Markdown without its signs, for a preview. @param {string} text */
+export function plain(text) {
+  return text
+    .replace(/!?\[([^\]]*)\]\([^)]*\)/g, "$1")
+    .replace(/^\s*[->*+]\s|(^|\s)#{1,6}(?=\s)/g, "$1")
+    .replace(/\*\*|__|~~|`+/g, "")
+    .replace(/\s+/g, " ")
+    .trim();
 }

@@ -5,6 +5,7 @@
  */
 
 import { icon, make } from "./dom.js";
+import { plain } from "./list_groups.js";
 import { words } from "./words.js";
 
 export const MAX_TITLE = 200;
@@ -47,7 +48,7 @@ export class Row {
     this.facts = facts;
     if (before.item === item && before.current === current && before.running === running) return;
     this.title.textContent = this.name;
-    this.preview.textContent = item.preview;
+    this.preview.textContent = plain(item.preview);
     this.button.setAttribute("aria-label", words.actionsFor(this.name));
     this.button.title = words.actionsFor(this.name);
     if (current) this.link.setAttribute("aria-current", "page");

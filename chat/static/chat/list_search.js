@@ -5,7 +5,7 @@
  */
 
 import { byId, make } from "./dom.js";
-import { marked } from "./list_groups.js";
+import { marked, plain } from "./list_groups.js";
 import { words } from "./words.js";
 
 export const PAUSE_MS = 200;
@@ -202,7 +202,7 @@ export class Search {
 }
 
 function titleOf(item, text) {
-  return make("li", { className: "row" }, resultLink(item, make("span", { className: "row-title" }, ...parts(marked(item.title, text))), item.preview));
+  return make("li", { className: "row" }, resultLink(item, make("span", { className: "row-title" }, ...parts(marked(item.title, text))), plain(item.preview)));
 }
 
 /** @param {import("./conversations.js").Hit} hit */

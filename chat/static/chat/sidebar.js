@@ -19,6 +19,7 @@ import { words } from "./words.js";
 export const UNDO_S = 10;
 /** Of many files that are refused, so many are named. */
 const MOST_SAID = 3;
+const MOST_IN_SENTENCE = 40;
 
 export class Sidebar {
   #current = null;
@@ -85,7 +86,7 @@ export class Sidebar {
   remove(id) {
     const { conversations, toasts } = this;
     const row = this.rows.row(id);
-    const title = row?.name ?? words.untitled;
+    const title = short(row?.name ?? words.untitled);
     const wasOpen = id === this.#current;
     const focused = row?.root.contains(document.activeElement);
     const next = this.rows.neighbour(id);
@@ -95,6 +96,7 @@ export class Sidebar {
     if (wasOpen) this.onNew();
     const toast = toasts.show({
       text: words.deleted(title),
+      note: words.recordStays,
       seconds: UNDO_S,
       action: { label: words.undo, undoes: true, onclick: () => this.#undo({ id, title, undo, wasOpen }) },
     });
@@ -205,6 +207,12 @@ export class Sidebar {
     } else return;
     event.preventDefault();
   }
+}
+
+/** A title inside a sentence. */
+function short(title) {
+  const characters = [...title];
+  return characters.length > MOST_IN_SENTENCE ? `${characters.slice(0, MOST_IN_SENTENCE).join("").trim()}…` : title;
 }
 
 function download(address) {

@@ -13,6 +13,7 @@ const STAYS_S = 6;
 /**
  * @typedef {object} Notice
  * @property {string} text
+ * @property {string} [note] What else there is to know; of several notices only the newest says it.
  * @property {{label: string, onclick: () => void, undoes?: boolean}} [action] `undoes`: Ctrl+Z does it too.
  * @property {number} [seconds] How long it stays.
  * @property {boolean} [problem] Something went wrong: it stays until it is closed.
@@ -42,8 +43,8 @@ export class Toasts {
   }
 
   /** In a live region that is always there: what is put into the page together with its region is not read out everywhere. */
-  #say({ text, action, problem }) {
-    const said = make("p", {}, action?.undoes ? `${text} ${action.label}: Ctrl+Z` : text);
+  #say({ text, note = "", action, problem }) {
+    const said = make("p", {}, [text, note, action?.undoes ? `${action.label}: Ctrl+Z` : ""].filter(Boolean).join(" "));
     (problem ? this.urgent : this.polite).append(said);
     setTimeout(() => said.remove(), 2000);
   }
@@ -73,7 +74,8 @@ class Toast {
     this.left = notice.problem ? Infinity : (notice.seconds ?? STAYS_S);
     this.held = new Set();
     this.count = make("span", { className: "toast-count", "aria-hidden": "true" });
-    this.root = make("div", { className: "toast", role: "group", "aria-label": notice.text }, make("p", { className: "toast-text" }, notice.text), this.#actions());
+    const note = make("span", { className: "toast-note" }, notice.note ? ` ${notice.note}` : "");
+    this.root = make("div", { className: "toast", role: "group", "aria-label": notice.text }, make("p", { className: "toast-text" }, notice.text, note), this.#actions());
     this.root.classList.toggle("failed", Boolean(notice.problem));
     this.#hold("pointerenter", "pointerleave");
     this.#hold("focusin", "focusout");

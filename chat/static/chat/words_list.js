@@ -26,7 +26,8 @@ export const EN = {
   notRenamed: (why) => `The title was not saved. ${why}`,
   notPinned: (why) => `This could not be pinned or unpinned. ${why}`,
 
-  deleted: (title) => `“${title}” deleted from your list. The owner of this computer keeps the record.`,
+  deleted: (title) => `“${title}” deleted from your list.`,
+  recordStays: "The owner of this computer keeps the record.",
   undo: "Undo",
   restored: (title) => `“${title}” is back in your list.`,
   notDeleted: (title, why) => `“${title}” was not deleted. ${why}`,
@@ -74,7 +75,8 @@ export const ZH = {
   notRenamed: (why) => `标题没有保存。${why}`,
   notPinned: (why) => `置顶没有改成。${why}`,
 
-  deleted: (title) => `“${title}”已从你的列表中删除，电脑的主人仍保有记录。`,
+  deleted: (title) => `“${title}”已从你的列表中删除。`,
+  recordStays: "电脑的主人仍保有记录。",
   undo: "撤销",
   restored: (title) => `“${title}”已恢复到列表。`,
   notDeleted: (title, why) => `“${title}”没有删除。${why}`,
