@@ -5,19 +5,21 @@ from __future__ import annotations
 import json
 from typing import Any, NoReturn
 
-from django.conf import settings
 from django.http import HttpRequest
 from ninja.parser import Parser
 
 from chat.api.errors import ApiError, megabytes
 from chat.protocol import unstorable
 
+MAX_BODY_BYTES = 2 * 1024**2
+"""The longest text that is taken, MAX_MESSAGE_CHARS, fits however JSON writes it."""
+
 
 class JsonParser(Parser):
     """Ninja's parser hook. Its refusals reach errors.py as the cause of ninja's own."""
 
     def parse_body(self, request: HttpRequest) -> Any:
-        return parse(request, request.body, settings.DATA_UPLOAD_MAX_MEMORY_SIZE)
+        return parse(request, request.body, MAX_BODY_BYTES)
 
 
 def parse(request: HttpRequest, body: bytes, limit: int) -> Any:
@@ -25,7 +27,7 @@ def parse(request: HttpRequest, body: bytes, limit: int) -> Any:
     if request.content_type != "application/json":
         # Also keeps out what a form on a page elsewhere can send without being asked (text/plain).
         raise ApiError(415, "not_json", got=request.content_type[:60] or "-")
-    if len(body) > limit:  # Django measures Content-Length only, and a chunked body has none
+    if len(body) > limit:
         raise ApiError(413, "too_large", limit=megabytes(limit))
     try:
         value = json.loads(body, parse_constant=_no_number)
