@@ -22,6 +22,7 @@ from chat.protocol import MAX_KEY_CHARS, BadFrame, Continue, Edit, Error, Frame,
 from chat.runs import Rejected, RunManager, is_system
 from chat.sentences import sentence
 from chat.services import SystemSet
+from chat.watch import watch
 
 log = logging.getLogger(__name__)
 
@@ -85,12 +86,14 @@ class ChatConsumer(AsyncWebsocketConsumer):  # type: ignore[misc]
         device = self.client.device
         self.socket = sockets.OpenSocket(device.owner_id, device.id, self.mailbox.post, self._shut, asyncio.get_running_loop())
         sockets.add(self.socket)
+        watch.socket_opened()
 
     async def disconnect(self, code: int) -> None:
         if self.key:
             self.limiter.close_socket(self.key)
         if self.socket is not None:
             sockets.remove(self.socket)
+            watch.socket_closed()
         for task in self.tasks:
             task.cancel()
         await asyncio.gather(*self.tasks, return_exceptions=True)

@@ -13,6 +13,7 @@ from uuid import UUID
 from django.conf import settings
 from django.db import IntegrityError
 
+from chat import presence
 from chat.limits import HOST, network_of
 from chat.models import Device, Owner
 
@@ -77,6 +78,7 @@ def identify(caller: Caller, *, open_to_all: bool) -> Client | None:
     if caller.token:
         device = Device.objects.select_related("owner").filter(token_hash=hash_secret(caller.token), revoked_at=None).first()
         if device is not None:
+            presence.saw(device)
             return Client(device, str(device.id))
     if caller.is_loopback:
         return _shared(Owner.Kind.HOST, str(Owner.Kind.HOST))
