@@ -58,7 +58,7 @@ class Limits:
     """HTTP requests of one device to /api/; an address, behind which there may be several, may send ADDRESS_FACTOR times as many."""
     pairings_per_minute: int = 10
     """Codes that one address tries."""
-    body_mb: int = 16
+    body_mb: int = 5
     """The largest file that can be imported."""
 
 

@@ -13,7 +13,8 @@ from django.shortcuts import render
 from django.utils.translation import get_language
 
 from chat import limits
-from chat.api.errors import refusal
+from chat.api.body import MAX_BODY_BYTES
+from chat.api.errors import megabytes, refusal
 from chat.identity import Caller, caller_of, place_of
 from chat.limits import Exceeded
 from chat.sentences import sentence
@@ -25,8 +26,8 @@ Send = Callable[[dict[str, Any]], Awaitable[None]]
 Application = Callable[[Scope, Receive, Send], Awaitable[None]]
 
 IMPORT = "/api/conversations/import"
-BODY_BYTES = 1 << 20
-"""Of every other request. A form of the admin with a prompt of 100,000 characters fits."""
+BODY_BYTES = MAX_BODY_BYTES
+"""Of every other request. A form of the admin with a prompt of 100,000 characters fits, too."""
 FREE = ("/static/", "/healthz")
 """What costs nothing worth counting: a page asks for many files at once."""
 PAIRING = ("/pair/", "/api/pair")
@@ -128,7 +129,7 @@ def _announced(scope: Scope) -> int:
 
 async def _too_large(scope: Scope, send: Send, limit: int) -> None:
     accepted = dict(scope["headers"]).get(b"accept-language", b"en").decode("latin-1")
-    body = {"code": "too_large", "message": sentence("too_large", accepted, limit=f"{limit >> 20} MB")}
+    body = {"code": "too_large", "message": sentence("too_large", accepted, limit=megabytes(limit))}
     headers = [*refusal_headers("application/json"), (b"connection", b"close")]
     await send({"type": "http.response.start", "status": 413, "headers": headers})
     await send({"type": "http.response.body", "body": json.dumps(body, ensure_ascii=False).encode()})

@@ -11,7 +11,7 @@ from ninja.parser import Parser
 from chat.api.errors import ApiError, megabytes
 from chat.protocol import unstorable
 
-MAX_BODY_BYTES = 2 * 1024**2
+MAX_BODY_BYTES = 3 << 19
 """The longest text that is taken, MAX_MESSAGE_CHARS, fits however JSON writes it."""
 
 

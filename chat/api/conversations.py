@@ -7,6 +7,7 @@ import unicodedata
 from typing import Annotated, Any, Literal
 from uuid import UUID
 
+from django.conf import settings
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.utils.http import content_disposition_header
 from ninja import Query, Router, Status
@@ -23,7 +24,6 @@ from chat.exporting import ExportedConversation, as_markdown
 
 router = Router(tags=["conversations"])
 
-MAX_IMPORT_BYTES = 5 * 1024**2
 EXPORTED = {"$ref": "#/components/schemas/ExportedConversation"}
 FILE_NAME_CHARS = 60
 UNSAFE = re.compile(r'[\\/:*?"<>|]+')
@@ -48,9 +48,10 @@ def list_conversations(request: HttpRequest, cursor: Cursor = "", limit: Limit =
     },
 )
 def import_conversation(request: HttpRequest) -> Any:
-    """Store what `export?format=json` gave, from here or elsewhere, as a new conversation. At most 5 MB; all of it or nothing."""
+    """Store what `export?format=json` gave, from here or elsewhere, as a new conversation. All of it or nothing; at most 5 MB, or what `body_mb` allows."""
     # Not `request.body`: that is bounded for messages, and a whole conversation is longer.
-    data = parse(request, request.read(MAX_IMPORT_BYTES + 1), MAX_IMPORT_BYTES)
+    limit = settings.CONFIG.limits.body_mb << 20
+    data = parse(request, request.read(limit + 1), limit)
     try:
         conversation = ExportedConversation.model_validate(data)
     except ValidationError as error:

@@ -10,7 +10,7 @@ import pytest
 from asgiref.sync import sync_to_async
 
 from chat import services
-from chat.api.conversations import MAX_IMPORT_BYTES, file_name
+from chat.api.conversations import file_name
 from chat.models import Conversation, Message, Persona
 from tests.chat.api import Person, ask, chat, code_and_message, pair
 
@@ -244,9 +244,9 @@ async def test_a_file_that_is_no_json(person: Person) -> None:
 
 async def test_a_file_of_more_than_five_megabytes(person: Person) -> None:
     fits = file(title="x")
-    fits["ignored"] = "x" * (MAX_IMPORT_BYTES - 1000)
+    fits["ignored"] = "x" * ((5 << 20) - 1000)
     assert (await ask("POST", "conversations/import", token=person.token, json=fits)).status_code == 201
-    fits["ignored"] = "x" * MAX_IMPORT_BYTES
+    fits["ignored"] = "x" * (5 << 20)
     response = await ask("POST", "conversations/import", token=person.token, json=fits)
     assert code_and_message(response) == (413, "too_large", "This is too large: at most 5 MB.")
 

@@ -89,7 +89,7 @@ async def test_a_body_that_is_too_large(person: Person, path: str) -> None:
     whole = await ask("PATCH", path, token=person.token, content=b"x" * (MAX_BODY_BYTES + 1), headers=JSON)
     chunked = await ask("PATCH", path, token=person.token, content=chunks(MAX_BODY_BYTES), headers=JSON)
     for response in (whole, chunked):
-        assert code_and_message(response) == (413, "too_large", "This is too large: at most 2 MB.")
+        assert code_and_message(response) == (413, "too_large", "This is too large: at most 1.5 MB.")
 
 
 @pytest.mark.parametrize("query", ["q=%00", "q=a%00b", "%00=1", "cursor=%00"])
