@@ -23,6 +23,7 @@ from chat.routing import websocket_urls
 from llmsite.hosts import OriginCheck
 from llmsite.intake import BodyLimit
 from llmsite.runtime import Runtime
+from llmsite.secret import make_only_private_files
 from llmsite.security import refusal_headers
 
 # Static files are read in a thread, piece by piece; that is what the warning is about, and all right for files of a few kilobytes.
@@ -32,6 +33,7 @@ Scope = dict[str, Any]
 Receive = Callable[[], Awaitable[dict[str, Any]]]
 Send = Callable[[dict[str, Any]], Awaitable[None]]
 
+make_only_private_files()
 runtime = Runtime(settings.CONFIG)
 
 

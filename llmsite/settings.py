@@ -9,7 +9,7 @@ from pathlib import Path
 import dj_database_url
 
 from llmsite.config import load_config
-from llmsite.secret import secret_key
+from llmsite.secret import close_to_others, private_folder, secret_key
 
 CONFIG = load_config()
 BASE_DIR = CONFIG.root
@@ -205,4 +205,6 @@ LOGGING = {
         "zeroconf": {"level": "ERROR"},
     },
 }
-(CONFIG.data / "logs").mkdir(parents=True, exist_ok=True)
+private_folder(CONFIG.data / "logs")
+for path in (*CONFIG.data.glob("llmsite.sqlite3*"), *(CONFIG.data / "logs").iterdir()):
+    close_to_others(path)  # those that an older version made

@@ -77,7 +77,7 @@ def _serve(config: Config, clock: Timings, screen: Screen, *, timings: bool) -> 
             print(f"\n{clock.table({'model': steps})}", file=sys.stderr, flush=True)
 
     desk = Desk(runtime.reach, place, screen, None if config.open else _pairing(), greet, opened)
-    desk.local_name = lambda: runtime.name
+    desk.local_name = lambda: runtime.address_name
     _when_started(server, desk)
     server.run(sockets)
     desk.close()

@@ -1,13 +1,11 @@
 from __future__ import annotations
 
-import stat
 from pathlib import Path
 
 import pytest
 
 from chat.limits import RANGES, Limits
 from llmsite.config import Config, ConfigError, load_config
-from llmsite.secret import secret_key
 
 
 def load(tmp_path: Path, toml: str = "", **env: str) -> Config:
@@ -112,10 +110,3 @@ parameters = ["thinking"]
 def test_what_is_wrong_is_one_sentence(tmp_path: Path, toml: str, env: dict[str, str], said: str) -> None:
     with pytest.raises(ConfigError, match=said):
         load(tmp_path, toml, **env)
-
-
-def test_the_secret_key_is_made_once_and_for_its_owner_only(tmp_path: Path) -> None:
-    key = secret_key(tmp_path / "data")
-    assert len(key) >= 64
-    assert secret_key(tmp_path / "data") == key
-    assert stat.S_IMODE((tmp_path / "data" / "secret_key").stat().st_mode) == 0o600
