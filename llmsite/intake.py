@@ -30,7 +30,8 @@ BODY_BYTES = MAX_BODY_BYTES
 """Of every other request. A form of the admin with a prompt of 100,000 characters fits, too."""
 FREE = ("/static/", "/healthz")
 """What costs nothing worth counting: a page asks for many files at once."""
-PAIRING = ("/pair/", "/api/pair")
+PAIRING = "/api/pair"
+"""The page counts the codes itself, and says so in its own way (chat/pages.py)."""
 
 
 class RequestLimit:
@@ -45,7 +46,7 @@ class RequestLimit:
     def __call__(self, request: HttpRequest) -> HttpResponseBase:
         if request.path_info.startswith(FREE):
             return self.get_response(request)
-        pairing = {"pairings": 1.0} if request.method == "POST" and request.path_info in PAIRING else {}
+        pairing = {"pairings": 1.0} if request.method == "POST" and request.path_info == PAIRING else {}
         try:
             limits.shared().take(place_of(_caller(request)), arrivals=1, **pairing)
         except Exceeded as exceeded:

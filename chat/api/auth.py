@@ -27,11 +27,16 @@ class PairedDevice(AuthBase):
         client = client_of(request)
         if client is None:
             raise ApiError(401, "not_paired")
-        try:
-            limits.shared().take(limits.key_of(client.fair), requests=1)
-        except limits.Exceeded as exceeded:
-            raise ApiError(429, exceeded.code, retry_after_s=exceeded.retry_after_s, seconds=exceeded.retry_after_s) from exceeded
+        spend(client, requests=1)
         return client
+
+
+def spend(client: Client, **costs: float) -> None:
+    """Take something of what the device may do in a time (chat/limits.py). Raises ApiError."""
+    try:
+        limits.shared().take(limits.key_of(client.fair), **costs)
+    except limits.Exceeded as exceeded:
+        raise ApiError(429, exceeded.code, retry_after_s=exceeded.retry_after_s, seconds=exceeded.retry_after_s) from exceeded
 
 
 def client_of(request: HttpRequest) -> Client | None:

@@ -15,6 +15,7 @@ from pydantic import Field, ValidationError
 
 from chat import selectors, services
 from chat.api.answers import READ, WRITE, answers
+from chat.api.auth import spend
 from chat.api.body import parse
 from chat.api.errors import ApiError, language
 from chat.api.invalid import sentence_of
@@ -48,15 +49,17 @@ def list_conversations(request: HttpRequest, cursor: Cursor = "", limit: Limit =
     },
 )
 def import_conversation(request: HttpRequest) -> Any:
-    """Store what `export?format=json` gave, from here or elsewhere, as a new conversation. All of it or nothing; at most 5 MB, or what `body_mb` allows."""
+    """Store what `export?format=json` gave, here or elsewhere, as a new conversation. All of it or nothing; at most 5 MB (`body_mb`)."""
     # Not `request.body`: that is bounded for messages, and a whole conversation is longer.
     limit = settings.CONFIG.limits.body_mb << 20
-    data = parse(request, request.read(limit + 1), limit)
+    body = request.read(limit + 1)
+    data = parse(request, body, limit)
     try:
         conversation = ExportedConversation.model_validate(data)
     except ValidationError as error:
         first = error.errors(include_url=False)[0]
         raise ApiError(422, "invalid", message=sentence_of({**first, "loc": ("file", *first["loc"])}, language())) from error
+    spend(request.auth, characters=len(body))
     made = services.import_conversation(device=request.auth.device, data=conversation)
     return Status(201, selectors.conversation(request.auth.owner, made.id))
 

@@ -13,6 +13,7 @@ from django.core.asgi import get_asgi_application
 from httpx2 import ASGITransport, AsyncClient
 
 from chat import limits
+from chat.exporting import FORMAT, VERSION
 from chat.limits import Limiter, Limits
 from chat.pairing import new_code, redeem
 from llmsite.intake import BODY_BYTES, IMPORT, BodyLimit, address_for_logins
@@ -66,15 +67,35 @@ async def test_made_up_tokens_do_not_help(few: None, transactional_db: None) -> 
     assert statuses[-1] == 429
 
 
-@pytest.mark.parametrize("language", ["en", "zh"])
-async def test_guessing_codes_is_slow_and_said_in_words(few: None, transactional_db: None, language: str) -> None:
+@pytest.mark.parametrize(("language", "said"), [("en", "Too many attempts to pair"), ("zh", "配对尝试次数太多")])
+async def test_guessing_codes_is_slow_and_said_in_words(few: None, transactional_db: None, language: str, said: str) -> None:
     async with browser(**{"accept-language": language}) as stranger:
-        statuses = [(await stranger.post("/api/pair", json={"code": "x" * 22, "name": "n"})).status_code for _ in range(3)]
-        page = await stranger.post("/pair/", data={"code": "x"})
-    assert 429 not in statuses[:2]
-    assert statuses[2] == page.status_code == 429
-    assert ("配对尝试次数太多" if language == "zh" else "Too many attempts to pair") in page.text
+        answers = [await stranger.post("/api/pair", json={"code": "x" * 22, "name": "n"}) for _ in range(3)]
+    assert [answer.status_code for answer in answers] == [403, 403, 429]
+    assert said in answers[2].json()["message"]
+
+
+@pytest.mark.parametrize(("language", "said"), [("en", "Too many requests"), ("zh", "请求太多")])
+async def test_a_person_gets_a_page(few: None, transactional_db: None, language: str, said: str) -> None:
+    async with browser(accept="text/html", **{"accept-language": language}) as stranger:
+        for _ in range(40):
+            await stranger.get("/")
+        page = await stranger.get("/")
+    assert page.status_code == 429
+    assert page.headers["Retry-After"] == "2"
+    assert said in page.text
     assert policy(page)["default-src"] == ["'none'"]
+
+
+async def test_an_import_is_counted_by_its_length(monkeypatch: pytest.MonkeyPatch, token: str) -> None:
+    limiter = Limiter(Limits(characters_per_day=100_000))
+    monkeypatch.setattr(limits, "shared", lambda: limiter)
+    async with browser(authorization=f"Bearer {token}") as phone:
+        texts = [{"id": "1", "role": "user", "content": "x" * length} for length in (99_000, 5_000)]
+        large, small = ({"format": FORMAT, "version": VERSION, "messages": [text]} for text in texts)
+        assert (await phone.post("/api/conversations/import", json=large)).status_code == 201
+        refused = await phone.post("/api/conversations/import", json=small)
+    assert (refused.status_code, refused.json()["code"]) == (429, "too_much_today")
 
 
 async def test_files_and_health_cost_nothing(few: None, transactional_db: None) -> None:
