@@ -27,7 +27,7 @@ def browser(address: str = "192.168.1.7", **headers: str) -> AsyncClient:
 
 @pytest.fixture
 def few(monkeypatch: pytest.MonkeyPatch) -> None:
-    limiter = Limiter(Limits(requests_per_minute=10, pairings_per_minute=2))
+    limiter = Limiter(Limits(requests_per_minute=10, pairings_per_minute=2), clock=lambda: 0.0)  # no time passes, however slow the machine is
     monkeypatch.setattr(limits, "shared", lambda: limiter)
 
 
@@ -88,7 +88,7 @@ async def test_a_person_gets_a_page(few: None, transactional_db: None, language:
 
 
 async def test_an_import_is_counted_by_its_length(monkeypatch: pytest.MonkeyPatch, token: str) -> None:
-    limiter = Limiter(Limits(characters_per_day=100_000))
+    limiter = Limiter(Limits(characters_per_day=100_000), clock=lambda: 0.0)
     monkeypatch.setattr(limits, "shared", lambda: limiter)
     async with browser(authorization=f"Bearer {token}") as phone:
         texts = [{"id": "1", "role": "user", "content": "x" * length} for length in (99_000, 5_000)]
