@@ -8,7 +8,7 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field, model_validator
+from pydantic import AfterValidator, AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
 from chat.protocol import MAX_MESSAGE_CHARS, Options
 
@@ -18,6 +18,19 @@ MAX_MESSAGES = 10_000
 MAX_ANSWER_CHARS = 1_000_000
 
 
+def no_boolean(value: Any) -> Any:
+    """To Python, true is 1."""
+    if isinstance(value, bool):
+        raise ValueError(f"expected a number, got {str(value).lower()}")
+    return value
+
+
+def _text(value: Any) -> Any:
+    if not isinstance(value, str):
+        raise ValueError(f"expected a date with time (ISO 8601), got {value}")
+    return value
+
+
 def _in_utc(time: datetime) -> datetime:
     try:
         return time.astimezone(UTC)
@@ -25,7 +38,7 @@ def _in_utc(time: datetime) -> datetime:
         raise ValueError(f"expected a time of our calendar, got {time.isoformat()}") from error
 
 
-Time = Annotated[AwareDatetime, AfterValidator(_in_utc)]
+Time = Annotated[AwareDatetime, BeforeValidator(_text), AfterValidator(_in_utc)]
 
 
 class _Row(BaseModel):
@@ -40,11 +53,11 @@ class ExportedMessage(_Row):
     role: Literal["system", "user", "assistant"]
     content: str = Field("", max_length=MAX_ANSWER_CHARS)
     thinking: str = Field("", max_length=MAX_ANSWER_CHARS)
-    thinking_s: float | None = Field(None, ge=0, le=1e6, allow_inf_nan=False)
+    thinking_s: float | None = Field(None, ge=0, le=1e6, allow_inf_nan=False, strict=True)
     created_at: Time | None = None
     model: str = Field("", max_length=200)
     finish_reason: str = Field("", max_length=12)
-    rating: Literal[1, -1, 0] = 0
+    rating: Annotated[Literal[1, -1, 0], BeforeValidator(no_boolean)] = 0
     comment: str = Field("", max_length=2000)
 
     @model_validator(mode="after")
@@ -60,7 +73,7 @@ class ExportedConversation(_Row):
     """A whole conversation, all its branches."""
 
     format: Literal["llmsite-conversation"]
-    version: Literal[1]
+    version: Annotated[Literal[1], BeforeValidator(no_boolean)]
     title: str = Field("", max_length=200)
     created_at: Time | None = None
     persona: str = Field("", max_length=100)

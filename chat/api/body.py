@@ -30,13 +30,19 @@ def parse(request: HttpRequest, body: bytes, limit: int) -> Any:
     if len(body) > limit:
         raise ApiError(413, "too_large", limit=megabytes(limit))
     try:
-        value = json.loads(body, parse_constant=_no_number)
+        value = json.loads(body, parse_float=_number, parse_constant=_no_number)
         refused = unstorable(value)
     except (ValueError, RecursionError) as error:
         raise ApiError(400, "bad_json") from error
     if refused:
         raise ApiError(400, "bad_text")
     return value
+
+
+def _number(text: str) -> float | int:
+    """2.0 is a whole number in JSON; some languages write it so."""
+    value = float(text)
+    return int(value) if value.is_integer() and abs(value) < 2**53 else value
 
 
 def _no_number(name: str) -> NoReturn:

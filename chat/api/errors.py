@@ -21,7 +21,7 @@ log = logging.getLogger(__name__)
 
 STATUSES = {
     **dict.fromkeys(("no_run", "no_conversation", "no_message", "no_persona", "no_device"), 404),
-    **dict.fromkeys(("no_title", "no_name", "only_answers_are_rated"), 422),
+    **dict.fromkeys(("no_title", "no_name"), 422),
     "not_paired": 401,
     "not_your_message": 403,
     "too_fast": 429,

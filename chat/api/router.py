@@ -46,8 +46,14 @@ class Api(NinjaAPI):
     def get_openapi_operation_id(self, operation: Operation) -> str:
         return operation.view_func.__name__
 
+    schema: Any = None
+    """Made once: that takes a tenth of a second."""
+
     def get_openapi_schema(self, **kwargs: Any) -> Any:
-        schema = super().get_openapi_schema(**kwargs)
+        self.schema = self.schema or self._described(super().get_openapi_schema(**kwargs))
+        return self.schema
+
+    def _described(self, schema: Any) -> Any:
         # The one body that ninja does not read itself.
         definition = ExportedConversation.model_json_schema(ref_template="#/components/schemas/{model}")
         schema["components"]["schemas"] |= {**definition.pop("$defs"), "ExportedConversation": definition}

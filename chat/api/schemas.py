@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints
-from pydantic_core import PydanticCustomError
 
+from chat.exporting import no_boolean
 from chat.protocol import MAX_MESSAGE_CHARS, Id, Options
 
 MAX_ROW = 2**63 - 1
@@ -19,13 +19,6 @@ RowId = Annotated[int, Field(ge=1, le=MAX_ROW)]
 Limit = Annotated[int, Field(ge=1, le=200, description="Most entries in the answer.")]
 Cursor = Annotated[str, Field(max_length=200, description="`next` of the page before; none for the first page.")]
 Name = Annotated[str, StringConstraints(min_length=1, max_length=100)]
-
-
-def _no_boolean(value: Any) -> Any:
-    """To Python, true is 1."""
-    if isinstance(value, bool):
-        raise PydanticCustomError("literal_error", "Input should be {expected}", {"expected": "1 or -1"})
-    return value
 
 
 class Incoming(BaseModel):
@@ -140,7 +133,7 @@ class HitList(Outgoing):
 
 
 class Rating(Incoming):
-    rating: Annotated[Literal[1, -1], BeforeValidator(_no_boolean)]
+    rating: Annotated[Literal[1, -1], BeforeValidator(no_boolean)]
     comment: Annotated[str, StringConstraints(max_length=2000)] = ""
 
 

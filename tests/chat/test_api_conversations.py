@@ -110,6 +110,12 @@ async def test_what_may_be_changed(person: Person, conversation: str) -> None:
     assert changed | undone | {"title": "the sky", "model": "qwen"} == changed
 
 
+async def test_a_whole_number_may_be_written_with_a_point(person: Person, conversation: str) -> None:
+    sent = b'{"options": {"top_k": 40.0, "seed": 1e3, "temperature": 1.0, "top_p": 0.5}}'
+    changed = await ask("PATCH", f"conversations/{conversation}", token=person.token, content=sent, headers={"content-type": "application/json"})
+    assert changed.json()["options"] == {"top_k": 40, "seed": 1000, "temperature": 1, "top_p": 0.5}
+
+
 async def test_a_branch_is_opened_to_its_end(person: Person, conversation: str) -> None:
     first = await Message.objects.aget(conversation=conversation, parent=None)
     await sync_to_async(services.edit)(device=person.device, message=first.id, content="why is it red?")
@@ -225,6 +231,9 @@ def file(**changes: Any) -> dict[str, Any]:
         ({"messages": "none"}, "messages: expected a list, got “none”."),
         ({"options": {"temperature": 9}}, "options.temperature: expected a number of 2 or less, got “9”."),
         ({"created_at": "0001-01-01T00:00:00+23:59"}, "created_at: expected a time of our calendar, got 0001-01-01T00:00:00+23:59."),
+        ({"created_at": 5}, "created_at: expected a date with time (ISO 8601), got 5."),
+        ({"messages": [{"id": "1", "role": "user", "rating": True}]}, "messages.0.rating: expected a number, got true."),
+        ({"messages": [{"id": "1", "role": "user", "thinking_s": "1.5"}]}, "messages.0.thinking_s: expected a number, got “1.5”."),
         ({"created_at": "yesterday"}, "created_at: expected a date with time (ISO 8601), got “yesterday”."),
     ],
 )

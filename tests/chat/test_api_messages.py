@@ -44,12 +44,12 @@ async def test_a_thumb_is_up_or_down(person: Person, run: services.NewRun, ratin
     response = await ask("PUT", f"messages/{run.message}/feedback", token=person.token, json={"rating": rating})
     status, code, said = code_and_message(response)
     assert (status, code) == (422, "invalid")
-    assert said.startswith("rating: expected one of 1 or -1, got ")
+    assert said.startswith("rating: expected ")
 
 
 async def test_only_answers_are_rated(person: Person, run: services.NewRun) -> None:
     response = await ask("PUT", f"messages/{run.parent}/feedback", token=person.token, json={"rating": 1})
-    assert code_and_message(response) == (422, "only_answers_are_rated", "Only answers can be rated.")
+    assert code_and_message(response) == (409, "only_answers_are_rated", "Only answers can be rated.")
 
 
 async def test_a_comment_has_its_bounds(person: Person, run: services.NewRun) -> None:
