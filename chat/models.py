@@ -191,8 +191,14 @@ class Run(models.Model):
         indexes = [
             models.Index(fields=["status"]),
             models.Index(fields=["-created_at"]),
-            models.Index(fields=["model", "created_at"]),
-            models.Index(fields=["finish_reason", "created_at"]),
+            # The admin's filters ask which messages; without the message in the index each run is read, behind its whole prompt.
+            models.Index(fields=["model", "created_at", "message"]),
+            models.Index(fields=["finish_reason", "created_at", "message"]),
+            # All that the statistics need, for the same reason.
+            models.Index(
+                fields=["created_at", "model", "finish_reason", "prompt_tokens", "completion_tokens", "first_token_s", "tokens_per_second"],
+                name="chat_run_figures",
+            ),
         ]
         constraints = [models.UniqueConstraint(fields=["device", "key"], name="run_key_once")]
 
