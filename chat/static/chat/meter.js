@@ -58,7 +58,8 @@ function percentOf({ used, limit }) {
 function warningOf(use) {
   if (use.dropped) return words.meter.dropped(use.dropped);
   const percent = percentOf(use);
-  return percent > WARN * 100 ? words.meter.warn(Math.min(100, percent)) : "";
+  if (percent >= 100) return words.meter.full;
+  return percent > WARN * 100 ? words.meter.warn(percent) : "";
 }
 
 function ring(button) {

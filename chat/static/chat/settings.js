@@ -146,7 +146,6 @@ export class Settings {
   /** @param {string} [section] */
   open(section = this.preferences.get("section", SECTIONS[0])) {
     this.dialog ??= this.#build();
-    this.#tell("");
     this.refresh();
     if (!this.dialog.open) this.dialog.showModal();
     this.#turnToSection(SECTIONS.includes(section) ? section : SECTIONS[0], true);
@@ -167,7 +166,7 @@ export class Settings {
     const tabs = make("div", { role: "tablist", className: "settings-tabs", "aria-labelledby": "settings-title", onkeydown: (event) => this.#key(event) }, ...this.tabs);
     const frame = make("div", { className: "settings-frame" }, head, tabs, ...this.pages);
     const dialog = make("dialog", { className: "settings", "aria-labelledby": "settings-title" }, frame);
-    dialog.onclick = (event) => event.target === dialog && dialog.close();
+    dialog.addEventListener("click", (event) => event.target === dialog && dialog.close());
     dialog.onclose = () => this.choices.flush();
     document.body.append(dialog);
     return dialog;
@@ -181,6 +180,7 @@ export class Settings {
   #turnToSection(name, focus = false) {
     const place = SECTIONS.indexOf(name);
     this.section = name;
+    this.#tell("");
     this.preferences.set("section", name);
     this.tabs.forEach((tab, at) => {
       tab.setAttribute("aria-selected", String(at === place));

@@ -18,7 +18,7 @@ export class Popup {
     this.fill = fill;
     this.body = make("div", { className: "popup-body" });
     this.root = make("dialog", { className: "popup", "aria-label": label }, this.body);
-    this.root.onclick = (event) => event.target === this.root && this.close();
+    this.root.addEventListener("click", (event) => event.target === this.root && this.close());
     this.root.onclose = () => this.#closed();
     button.setAttribute("aria-haspopup", "dialog");
     button.setAttribute("aria-expanded", "false");

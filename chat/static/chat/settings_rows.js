@@ -153,6 +153,7 @@ export class SeedRow extends Row {
     this.number.value = value === undefined ? "" : String(value);
     this.number.placeholder = words.set.none;
     if (value === undefined) this.source.textContent = "";
+    this.clear.disabled ||= value === undefined;
   }
 
   #typed() {

@@ -42,7 +42,7 @@ export class SamplingPanel {
     this.layers = layers;
     const { preset } = layers.options;
     const changed = isChanged(layers.options, this.presets);
-    for (const button of this.buttons) button.setAttribute("aria-pressed", String(button.value === preset && !changed));
+    for (const button of this.buttons) button.setAttribute("aria-pressed", button.value !== preset ? "false" : changed ? "mixed" : "true");
     this.about.textContent = this.#aboutPreset(preset, changed);
     this.reset.disabled = !Object.keys(layers.options).length;
     for (const row of this.rows) row.show(layers);
