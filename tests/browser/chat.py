@@ -15,7 +15,7 @@ expect.set_options(timeout=LIMIT_MS)
 
 def words(count: int) -> str:
     """What the fake engine answers to `!say count`."""
-    return "".join(f"w{i} " for i in range(count))
+    return " ".join(f"w{i}" for i in range(count))
 
 
 class Chat:
@@ -61,18 +61,23 @@ class Chat:
         return found[1]
 
     def text(self) -> str:
-        """The newest answer, every space of it."""
-        return self.last.locator(".text").text_content() or ""
+        """The newest answer, as it is drawn: Markdown takes the spaces at the end of a paragraph."""
+        return (self.last.locator(".text").text_content() or "").strip()
 
     def said(self) -> list[str]:
         return [text or "" for text in self.users.locator(".text").all_text_contents()]
 
     def stored(self) -> list[tuple[str, str]]:
         """Role and content of the open branch, as the server has stored it."""
-        request = urllib.request.Request(f"{self.http}/?c={self.conversation}", headers={"Accept": "application/json"})
-        with urllib.request.urlopen(request, timeout=30) as response:
-            data: dict[str, Any] = json.load(response)
-        return [(message["role"], message["content"]) for message in data["conversation"]["messages"]]
+        with urllib.request.urlopen(f"{self.http}/api/conversations/{self.conversation}", timeout=30) as response:
+            page: dict[str, Any] = json.load(response)
+        rows = {message["id"]: message for message in page["messages"]}
+        branch: list[tuple[str, str]] = []
+        message = rows.get(page["leaf"])
+        while message is not None:
+            branch.insert(0, (message["role"], message["content"].strip()))
+            message = rows.get(message["parent"])
+        return branch
 
     # --- what a person does ---
 

@@ -59,7 +59,7 @@ export class View {
   /** @param {Facts} facts */
   showBranches({ number, count, before, after }) {
     this.branches.hidden = !number;
-    this.number.textContent = words.branch(number, count);
+    this.number.textContent = number ? words.branch(number, count) : "";
     this.before.setAttribute("aria-disabled", String(!before));
     this.after.setAttribute("aria-disabled", String(!after));
   }
