@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import re
 from http.client import HTTPConnection
 from http.cookies import SimpleCookie
+from typing import Any
 from urllib.parse import urlencode
 
 from tests.end_to_end.server import LIMIT_S, Server
@@ -13,9 +15,9 @@ STRANGER = {"X-Forwarded-For": "192.168.77.7"}
 """What makes a connection from this computer somebody else's: a proxy says that it only passes it on."""
 
 
-def pairing_code(server: Server) -> str:
-    """The code that the computer's own screen shows."""
-    _, _, page = _request(server, "GET", f"/pair/?address=127.0.0.1:{server.port}")
+def pairing_code(server: Server, *, further: str = "") -> str:
+    """The code that the computer's own screen shows; `further` is the person whose next device it is for."""
+    _, _, page = _request(server, "GET", f"/pair/?address=127.0.0.1:{server.port}&for={further}")
     found = re.search(r"/pair/\?code=([\w-]+)", page)
     assert found, f"no code on the page: {page}"
     return found[1]
@@ -39,6 +41,21 @@ def pair(server: Server) -> dict[str, str]:
     assert status == 302, f"pairing answered {status}"
     assert "Cookie" in headers
     return headers
+
+
+def me(server: Server, headers: dict[str, str]) -> dict[str, Any]:
+    """What /api/me says to a phone."""
+    found: dict[str, Any] = json.loads(_request(server, "GET", "/api/me", headers=headers)[2])
+    return found
+
+
+def submit(server: Server, path: str, form: dict[str, str]) -> int:
+    """Send a form of the computer's own /pair/ page. Returns the answer's status."""
+    _, cookies, page = _request(server, "GET", "/pair/?only=devices")
+    token = re.search(r'name="csrfmiddlewaretoken" value="(\w+)"', page)
+    assert token, f"no form on the page: {page}"
+    sent = {"Cookie": f"csrftoken={cookies['csrftoken'].value}", "Content-Type": "application/x-www-form-urlencoded"}
+    return _request(server, "POST", path, urlencode(form | {"csrfmiddlewaretoken": token[1]}), sent)[0]
 
 
 def _request(server: Server, method: str, path: str, body: str = "", headers: dict[str, str] | None = None) -> tuple[int, SimpleCookie, str]:
