@@ -24,7 +24,8 @@ export class Drawer {
     this.menu.onclick = () => this.toggle(true);
     this.closeButton.onclick = () => (this.isDrawer ? this.toggle(false) : this.hide(true));
     this.shade.onclick = () => this.toggle(false);
-    this.root.addEventListener("keydown", (event) => event.key === "Escape" && this.isDrawer && this.toggle(false));
+    // Wherever the focus is: behind the last button it may be nowhere in the page.
+    addEventListener("keydown", (event) => event.key === "Escape" && !event.defaultPrevented && this.isDrawer && this.shown && this.toggle(false));
     NARROW.addEventListener("change", () => this.#turned());
     onSwipe(this.root, () => this.shown, () => this.toggle(false));
     this.#say();

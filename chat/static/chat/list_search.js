@@ -37,7 +37,7 @@ export class Search {
     this.root = byId("results");
     this.said = byId("list-said");
     this.field.oninput = () => this.#typed();
-    this.field.oncompositionstart = () => (this.#composing = true);
+    this.field.addEventListener("compositionstart", () => (this.#composing = true));
     this.field.addEventListener("compositionend", () => {
       this.#composing = false;
       this.#typed();
@@ -208,7 +208,7 @@ function titleOf(item, text) {
 /** @param {import("./conversations.js").Hit} hit */
 function hitOf({ conversation, message, role, snippet }) {
   const who = { user: words.you, assistant: words.model }[role];
-  const text = make("span", { className: "row-snippet" }, ...(who ? [`${who}: `] : []), ...parts(snippet));
+  const text = make("span", { className: "row-snippet" }, ...(who ? [words.said(who)] : []), ...parts(snippet));
   const link = resultLink(conversation, make("span", { className: "row-title" }, conversation.title || words.untitled), text);
   link.dataset.message = message;
   return make("li", { className: "row" }, link);

@@ -44,13 +44,16 @@ class Menu {
     this.root = make("div", { className: "menu", role: "menu", "aria-label": label, tabIndex: -1 }, ...this.items);
     this.root.onkeydown = (event) => this.#key(event);
     this.root.onclick = (event) => event.stopPropagation();
-    // What lies under a menu is not pressed by the press that closes it.
-    this.ground = make("div", { className: "menu-ground", onclick: () => this.close() }, this.root);
+    // What lies under a menu is not pressed by the press that closes it; nor does the long press close it that has opened it.
+    this.ground = make("div", { className: "menu-ground" }, this.root);
+    let pressed = false;
+    this.ground.onpointerdown = () => (pressed = true);
+    this.ground.onmousedown = (event) => event.target === this.ground && event.preventDefault(); // the focus stays in the menu
+    this.ground.onclick = () => pressed && this.close();
     this.ground.oncontextmenu = (event) => {
       event.preventDefault();
-      if (event.target === this.ground && performance.now() - this.since > 500) this.close();
+      if (pressed && event.target === this.ground) this.close();
     };
-    this.since = performance.now();
     this.away = () => this.close();
     document.body.append(this.ground);
     if (at instanceof Element) at.setAttribute("aria-expanded", "true");
@@ -89,7 +92,9 @@ class Menu {
   }
 
   #focus(item) {
-    item?.focus({ preventScroll: false });
+    if (!item) return;
+    for (const other of this.items) other.tabIndex = other === item ? 0 : -1;
+    item.focus();
   }
 
   #key(event) {
@@ -104,17 +109,18 @@ class Menu {
     event.stopPropagation();
   }
 
-  /** Below what it hangs from, above where there is more room; never over the window's edge. */
+  /** Below what it hangs from, or above it; where neither has room, over it. Never over the window's edge. */
   #place() {
-    const { style, offsetWidth, offsetHeight } = this.root;
+    const { style, offsetWidth } = this.root;
+    const height = Math.min(this.root.offsetHeight, innerHeight - 2 * EDGE_PX);
     const near = this.at instanceof Element ? this.at.getBoundingClientRect() : new DOMRect(this.at.x, this.at.y, 0, 0);
-    const below = innerHeight - near.bottom - GAP_PX - EDGE_PX;
-    const above = near.top - GAP_PX - EDGE_PX;
-    const under = below >= offsetHeight || below >= above;
-    const top = under ? near.bottom + GAP_PX : near.top - GAP_PX - Math.min(offsetHeight, above);
+    const below = near.bottom + GAP_PX;
+    const above = near.top - GAP_PX - height;
+    const over = innerHeight - EDGE_PX - height;
+    const top = below <= over ? below : above >= EDGE_PX ? above : over;
     const left = near.left + offsetWidth + EDGE_PX <= innerWidth ? near.left : near.right - offsetWidth;
-    style.maxHeight = `${Math.max(96, Math.floor(under ? below : above))}px`;
-    style.top = `${Math.max(EDGE_PX, top)}px`;
+    style.maxHeight = `${height}px`;
+    style.top = `${top}px`;
     style.left = `${Math.max(EDGE_PX, Math.min(left, innerWidth - offsetWidth - EDGE_PX))}px`;
   }
 }

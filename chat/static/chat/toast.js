@@ -25,7 +25,7 @@ export class Toasts {
     this.home = home;
     /** The newest last. @type {Toast[]} */
     this.all = [];
-    this.root = make("section", { className: "toasts", "aria-label": words.notices });
+    this.root = make("section", { className: "toasts", "aria-label": words.notices, hidden: true });
     this.polite = make("div", { className: "unseen", role: "status" });
     this.urgent = make("div", { className: "unseen", role: "alert" });
     after.after(this.root, this.polite, this.urgent);
@@ -37,6 +37,7 @@ export class Toasts {
     const toast = new Toast(notice, (focused) => this.#left(toast, focused));
     this.all.push(toast);
     this.root.append(toast.root);
+    this.root.hidden = false;
     toast.root.scrollIntoView?.({ block: "nearest" });
     this.#say(notice);
     return toast;
@@ -51,6 +52,7 @@ export class Toasts {
 
   #left(toast, focused) {
     this.all = this.all.filter((one) => one !== toast);
+    this.root.hidden = !this.all.length;
     if (!focused) return;
     const newest = this.all.at(-1);
     if (newest) newest.root.querySelector("button").focus();

@@ -36,6 +36,7 @@ export const EN = {
 
   titles: "Titles",
   messages: "Messages",
+  said: (who) => `${who}: `,
   searching: "Searching",
   found: (count, more) => (count === 1 && !more ? "1 result" : `${more ? "More than " : ""}${count} results`),
   nothingFound: (text) => `Nothing found for “${text}”.`,
@@ -85,6 +86,7 @@ export const ZH = {
 
   titles: "标题",
   messages: "消息",
+  said: (who) => `${who}：`,
   searching: "正在搜索",
   found: (count, more) => (more ? `超过 ${count} 条结果` : `${count} 条结果`),
   nothingFound: (text) => `没有找到“${text}”。`,
