@@ -58,6 +58,8 @@ class DecodeLoop:
         self._inbox: deque[Run] = deque()
         self._wake = threading.Event()
         self._closing = False
+        self._tidy = False
+        """The cache is to be given back when there is nothing to do."""
         self._ended = False
         self._posts: dict[asyncio.AbstractEventLoop, list[Post]] = {}
         self._read_speed = 0.0
@@ -80,6 +82,12 @@ class DecodeLoop:
         """Look at `Answer.gone` again."""
         self._wake.set()
 
+    def limit(self, cells: int) -> None:
+        """From now on answers are let in only while they reserve no more places of the cache. What it has grown to is given back once it is idle."""
+        self._scheduler.max_cells = cells
+        self._tidy = True
+        self._wake.set()
+
     def close(self) -> None:
         self._closing = True
         self._wake.set()
@@ -92,6 +100,9 @@ class DecodeLoop:
                 self._wake.clear()
                 self._take_in()
                 if self._scheduler.idle:
+                    if self._tidy:
+                        self._tidy = False
+                        self._runner.clear()
                     self._wake.wait()
                 else:
                     self._step()

@@ -74,6 +74,7 @@ class TransformersEngine:
         self._builder: PromptBuilder
         self._vocabulary: Vocabulary
         self._loop: DecodeLoop | None = None
+        self._cells = self._cell_bytes = 0
         self._stopping = False
         self._thread: threading.Thread | None = None
 
@@ -87,6 +88,16 @@ class TransformersEngine:
     def decoded(self) -> int:
         """Tokens decoded since the start, by all streams: tests look here to see that a stop stops."""
         return self._loop.decoded if self._loop is not None else 0
+
+    @property
+    def cache_bytes(self) -> int:
+        """What the conversations' cache may grow to while no other model shares the memory."""
+        return self._cells * self._cell_bytes
+
+    def share_cache(self, models: int) -> None:
+        """So many models share the memory now. One conversation that fills the window always fits."""
+        if self._loop is not None and self._info is not None:
+            self._loop.limit(max(self._cells // models, self._info.context_window or 0))
 
     @property
     def steps(self) -> int:
@@ -145,6 +156,7 @@ class TransformersEngine:
         window = min(self._max_context or DEFAULT_CONTEXT, loaded.context or DEFAULT_CONTEXT, cells)
         self._builder = PromptBuilder(self._vocabulary, window=window)
         report(LoadProgress("warming up"))
+        self._cells, self._cell_bytes = cells, loaded.cell_bytes
         runner = choose_runner(loaded.model, max_rows=self._max_streams, max_cells=cells)
         info = self._describe(loaded, window)
         if not self._stopping:

@@ -28,7 +28,7 @@ from inference.errors import EngineDead, EngineError, NoModel, NotReady, OutOfMe
 from inference.types import EngineInfo, LoadProgress
 from llmsite.config import ModelConfig
 from llmsite.engines import is_remote
-from llmsite.room import Room, give_back
+from llmsite.room import Room, Sharer, give_back
 
 log = logging.getLogger(__name__)
 
@@ -260,6 +260,7 @@ class EnginePool:
             _stop(engine)
             future.set_exception(NotReady())
         else:
+            self._share()
             future.set_result(engine)
 
     def _end_failed(self, slot: _Slot, error: BaseException) -> None:
@@ -298,6 +299,13 @@ class EnginePool:
         finally:
             self._let_stay()
 
+    def _share(self) -> None:
+        """The caches of all loaded models together keep within what the first found free."""
+        with self._changed:
+            engines = [s.engine for s in self._slots.values() if isinstance(s.engine, Sharer)]
+        for engine in engines:
+            engine.share_cache(len(engines))
+
     def _too_many(self, others: list[_Slot]) -> bool:
         return bool(self._keep) and len(others) >= self._keep
 
@@ -313,6 +321,7 @@ class EnginePool:
         log.info("unloading %s: another model needs the room", slot.model.name)
         _stop(engine)
         del engine
+        self._share()
         give_back()
         return True
 

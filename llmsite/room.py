@@ -7,7 +7,7 @@ import gc
 import sys
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import Literal
+from typing import Literal, Protocol, runtime_checkable
 
 from inference import hardware
 from inference.engine import Engine
@@ -16,6 +16,17 @@ from inference.fit import GPU_SHARE, RAM_SHARE, estimate, read_config, weight_fi
 from inference.hardware import Hardware, bytes_per_weight
 from llmsite.config import Config, ModelConfig
 from llmsite.engines import folder_of
+
+
+@runtime_checkable
+class Sharer(Protocol):
+    """An engine whose cache grows with its conversations, into memory that others may need."""
+
+    @property
+    def cache_bytes(self) -> int: ...
+
+    def share_cache(self, models: int) -> None: ...
+
 
 Room = Literal["fits", "short", "never"]
 
@@ -39,7 +50,8 @@ def room_for(config: Config, model: ModelConfig, loaded: Sequence[Engine]) -> Ro
     gpu = computer.gpu if model.device == "auto" or model.device.startswith("cuda") else None
     free, share = (gpu.free, GPU_SHARE) if gpu else (computer.ram_free, RAM_SHARE)
     freed = sum(engine.info.memory_bytes or 0 for engine in loaded)
-    if needed <= free * share:
+    promised = sum(engine.cache_bytes for engine in loaded if isinstance(engine, Sharer)) // (len(loaded) + 1)
+    if needed <= free * share - promised:
         return "fits"
     return "short" if needed <= (free + freed) * share or model.offload else "never"
 

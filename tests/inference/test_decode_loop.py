@@ -289,3 +289,32 @@ async def test_a_finish_is_the_last_event(start_engine: StartEngine) -> None:
     engine = await start_engine()
     events = [event async for event in engine.stream(await prepare(engine, sampling=Sampling(max_tokens=5).over(LONG)))]
     assert [isinstance(event, Finish) for event in events] == [False] * (len(events) - 1) + [True]
+
+
+# Sharing memory with other models
+
+
+async def test_a_smaller_share_lets_fewer_in_at_once_and_nobody_is_left_out(start_engine: StartEngine) -> None:
+    engine = await start_engine(max_streams=4)
+    never_end(engine)
+    assert engine._loop is not None
+    scheduler, cache = engine._loop._scheduler, engine._loop._runner.cache  # type: ignore[attr-defined]
+    assert engine.cache_bytes == scheduler.max_cells * 3 * 2 * 2 * 16 * 4, "three layers, keys and values, two heads of 16 in 32 bits"
+    whole = scheduler.max_cells
+
+    engine.share_cache(whole)
+    assert scheduler.max_cells == engine.info.context_window, "one conversation always fits"
+    most = 0
+    tasks = [asyncio.create_task(collect(engine, await prepare(engine, f"hello {i}", name=str(i)))) for i in range(3)]
+    while not all(task.done() for task in tasks):
+        await asyncio.sleep(0.002)
+        most = max(most, len(scheduler.rows))
+    assert most == 1, "two of 600 tokens are more than one window of 1024"
+    assert all(task.result() for task in tasks)
+
+    assert cache.nbytes > 0
+    engine.share_cache(2)
+    while cache.nbytes:  # noqa: ASYNC110 - given back in the engine's thread
+        await asyncio.sleep(0.002)
+    assert scheduler.max_cells == whole // 2
+    assert await collect(engine, await prepare(engine, sampling=Sampling(max_tokens=5)))

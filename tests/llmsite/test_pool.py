@@ -411,6 +411,16 @@ async def test_what_fits_nowhere_says_so_when_it_is_alone(make_bench: MakeBench)
     assert bench.states() == {"c": "failed"}
 
 
+async def test_loaded_models_share_the_memory_for_conversations(make_bench: MakeBench, monkeypatch: pytest.MonkeyPatch) -> None:
+    shares: dict[str, list[int]] = {"a": [], "b": [], "c": []}
+    monkeypatch.setattr(Loading, "cache_bytes", 1, raising=False)
+    monkeypatch.setattr(Loading, "share_cache", lambda engine, models: shares[engine._info.name].append(models), raising=False)
+    bench = make_bench(keep=2)
+    for name in ("a", "b", "c"):
+        await bench.touch(name)
+    assert shares == {"a": [1, 2], "b": [2, 1, 2], "c": [2]}
+
+
 async def test_an_engine_that_does_not_stop_as_it_should_makes_room_all_the_same(make_bench: MakeBench, caplog: pytest.LogCaptureFixture) -> None:
     bench = make_bench(keep=1)
     engine = await bench.touch("a")

@@ -71,6 +71,18 @@ def test_a_model_for_the_gpu_is_measured_there(config: Config, model: ModelConfi
     assert room_for(config, dataclasses.replace(model, device="cpu"), [Loaded(9 * GIB)]) == "fits"
 
 
+class Growing(Loaded):
+    cache_bytes = 10 * GIB
+
+    def share_cache(self, models: int) -> None: ...
+
+
+def test_what_the_caches_of_the_others_may_grow_to_is_not_free(config: Config, model: ModelConfig, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(hardware, "look", lambda: dataclasses.replace(LAPTOP, ram_free=36 * GIB))
+    assert room_for(config, model, [Loaded(9 * GIB)]) == "fits"
+    assert room_for(config, model, [Growing(9 * GIB)]) == "short", "each of two will get half of what one has"
+
+
 def test_one_that_may_lie_on_the_disk_gets_what_there_is(config: Config, model: ModelConfig, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(hardware, "look", lambda: LAPTOP)
     assert room_for(config, dataclasses.replace(model, offload=True), [Loaded(1 * GIB)]) == "short"
