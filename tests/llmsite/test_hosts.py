@@ -33,6 +33,7 @@ def this_computer(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     [
         None, "", "localhost", "localhost:8000", "LOCALHOST.", "127.0.0.1:8000", "[::1]:8000", "192.168.1.7:8000", "100.64.0.9", "[2a00::5]:8000",
         "laptop:8000", "laptop.local:8000", "laptop.fritz.box", "chat.example.com", "chat.example.com:443",
+        "llmsite-laptop.local:8000", "llmsite-laptop-2.local",
         "10.9.8.7:8000",  # a forwarded port: not ours, but a number, and rebinding needs a name
     ],
 )  # fmt: skip
@@ -44,7 +45,7 @@ def test_our_names(header: str | None) -> None:
     "header",
     [
         "evil.example", "evil.example:8000", "192.168.1.7.evil.example", "localhost.evil.example", "198.51.100.1.nip.io", "8.8.8.8", "[2001:4860::8]",
-        "user@localhost", "localhost:port", "localhost/x", "laptop.evil.example", "[::1", "a b", "xlocalhost", "0x7f.1", "100.64.0.8",
+        "user@localhost", "localhost:port", "localhost/x", "laptop.evil.example", "llmsite-b.local", "[::1", "a b", "xlocalhost", "0x7f.1", "100.64.0.8",
     ],
 )  # fmt: skip
 def test_other_names_are_refused(header: str) -> None:
