@@ -14,7 +14,7 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.debug import sensitive_post_parameters
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
-from chat import limits, pair_words, pairing, qr, services, wifi
+from chat import limits, pair_words, pairing, people, qr, services, wifi
 from chat.identity import COOKIE, caller_of, identify, place_of
 from chat.invitation import Viewer, further_for, invitation, port_of, uuid_of
 from chat.models import Device, Owner
@@ -69,9 +69,9 @@ def device(request: HttpRequest) -> HttpResponse:
         return _page(request, "problem", status=404, title=pair_words.say("no_device"))
     try:
         if request.POST.get("action") == "revoke":
-            services.revoke_device(device=found.id)
+            people.revoke_device(device=found.id)
         else:
-            services.rename_device(owner=found.owner_id, device=found.id, name=request.POST.get("name", ""))
+            people.rename_device(owner=found.owner_id, device=found.id, name=request.POST.get("name", ""))
     except services.Refused as refused:
         return _page(request, "problem", status=422, title=pair_words.say(refused.code))
     response = redirect("/pair/#devices")

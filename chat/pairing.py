@@ -13,7 +13,7 @@ from django.db import transaction
 from django.db.models import Q
 from django.utils import timezone
 
-from chat import services
+from chat import people, services
 from chat.identity import hash_secret
 from chat.models import Device, Owner, PairingCode
 
@@ -75,7 +75,7 @@ def redeem(*, code: str, name: str, replaces: Device | None = None) -> tuple[Dev
         PairingCode.objects.filter(id=row.id).update(device=device)
         if replaces is not None and replaces.token_hash is not None and replaces.revoked_at is None:
             with suppress(services.Refused):  # somebody shuts it out at the same moment
-                services.revoke_device(device=replaces.id)
+                people.revoke_device(device=replaces.id)
         return device, token
 
 

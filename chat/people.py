@@ -1,14 +1,18 @@
-"""Two entries that are one person: her phone and her tablet were paired as two."""
+"""People and their devices: renaming, revoking, and making one person of two entries, whose phone and tablet were paired as two."""
 
 from __future__ import annotations
 
 from uuid import UUID
 
 from django.db import transaction
+from django.utils import timezone
 
 from chat import sockets
 from chat.models import Conversation, Device, Owner, PairingCode
 from chat.services import Refused
+
+
+NAME_CHARS = 100
 
 
 def join_owners(*, keep: UUID, others: list[UUID]) -> int:
@@ -29,3 +33,19 @@ def join_owners(*, keep: UUID, others: list[UUID]) -> int:
         # An open socket knows its person from when it was opened.
         transaction.on_commit(lambda: sockets.close_devices(moved))
     return len(moved)
+
+
+def rename_device(*, owner: UUID, device: UUID, name: str) -> None:
+    """Raises Refused."""
+    plain = " ".join(name.split())[:NAME_CHARS]
+    if not plain:
+        raise Refused("no_name")
+    if not Device.objects.filter(id=device, owner_id=owner).update(name=plain):
+        raise Refused("no_device")
+
+
+def revoke_device(*, device: UUID) -> None:
+    """Shut a device out, on its open sockets at once. Its conversations stay. Raises Refused when there is none that is paired."""
+    if not Device.objects.filter(id=device, revoked_at=None, token_hash__isnull=False).update(revoked_at=timezone.now()):
+        raise Refused("no_device")
+    transaction.on_commit(lambda: sockets.close_device(device))

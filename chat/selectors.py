@@ -248,10 +248,6 @@ def owner_of_device(device: UUID) -> UUID | None:
     return Device.objects.filter(id=device).values_list("owner_id", flat=True).first()
 
 
-def owner_of_device(device: UUID) -> UUID | None:
-    return Device.objects.filter(id=device).values_list("owner_id", flat=True).first()
-
-
 def _listed(owner: UUID) -> QuerySet[Conversation]:
     """With the beginning of what was said last; the whole text of fifty answers is not for a list."""
     return Conversation.objects.filter(owner_id=owner, deleted_at=None).annotate(

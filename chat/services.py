@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 from uuid import UUID, uuid4
@@ -11,15 +11,11 @@ from django.db import IntegrityError, transaction
 from django.db.models import Q
 from django.utils import timezone
 
-from chat import search, sockets
-from chat.exporting import ExportedConversation
-from chat.models import Conversation, Device, Feedback, Message, Persona, Run, RunEvent
+from chat import search
+from chat.models import Conversation, Device, Message, Persona, Run, RunEvent
 from chat.runlog import Piece, pack, unpack
 from chat.titles import title_of
 
-TITLE_CHARS = 200
-COMMENT_CHARS = 2000
-NAME_CHARS = 100
 CONTINUABLE = {Run.FinishReason.LENGTH, Run.FinishReason.STOPPED, Run.FinishReason.INTERRUPTED, Run.FinishReason.ERROR}
 
 
@@ -113,7 +109,7 @@ def edit(
 ) -> NewRun:
     """A new branch beside the user's message, answered anew. Raises Refused, AlreadyDone."""
     with _once(device, key), transaction.atomic():
-        old = _own_message(device, message)
+        old = own_message(device, message)
         if old.role != Message.Role.USER:
             raise Refused("not_your_message")
         question = Message.objects.create(
@@ -128,7 +124,7 @@ def regenerate(
 ) -> NewRun:
     """Another answer beside the old one. `message` is the answer or its question. Raises Refused, AlreadyDone."""
     with _once(device, key), transaction.atomic():
-        found = _own_message(device, message)
+        found = own_message(device, message)
         question = found.parent if found.role == Message.Role.ASSISTANT else found
         if question is None or question.role != Message.Role.USER:
             raise Refused("nothing_to_answer")
@@ -138,7 +134,7 @@ def regenerate(
 def continue_answer(*, device: Device, message: UUID, key: str | None = None, options: Mapping[str, Any] | None = None) -> NewRun:
     """A further run of an answer that was cut short, behind exactly its text. Raises Refused, AlreadyDone."""
     with _once(device, key), transaction.atomic():
-        answer = _own_message(device, message)
+        answer = own_message(device, message)
         newest = answer.runs.order_by("-created_at").first()
         if answer.role != Message.Role.ASSISTANT or answer.parent_id is None or newest is None:
             raise Refused("nothing_to_continue")
@@ -289,7 +285,7 @@ def _parent(conversation: Conversation, parent: UUID | None) -> Message | None:
     return found
 
 
-def _own_message(device: Device, message: UUID) -> Message:
+def own_message(device: Device, message: UUID) -> Message:
     found = (
         Message.objects.select_related("conversation", "parent")
         .select_for_update(of=("self",))
@@ -307,14 +303,14 @@ def _choose(conversation: Conversation, model: str | None, persona: int | None) 
     if model is not None and model != conversation.model:
         changes["model"] = model
     if persona is not None and (persona or None) != conversation.persona_id:
-        changes["persona_id"] = _persona(persona)
+        changes["persona_id"] = persona_id(persona)
     if changes:
         Conversation.objects.filter(id=conversation.id).update(**changes)
         conversation.model = changes.get("model", conversation.model)
         conversation.persona_id = changes.get("persona_id", conversation.persona_id)
 
 
-def _persona(persona: int | None) -> int | None:
+def persona_id(persona: int | None) -> int | None:
     """Its id; None for 0. Raises Refused when there is none of that id."""
     if persona and not Persona.objects.filter(id=persona).exists():
         raise Refused("no_persona")
@@ -339,174 +335,3 @@ def _answer(
 
 def _move_leaf(conversation: Conversation, leaf: Message) -> None:
     Conversation.objects.filter(id=conversation.id).update(leaf=leaf, updated_at=timezone.now())
-
-
-# --- what a person does with a whole conversation -------------------------------------------------------------------------------
-
-
-def update_conversation(*, owner: UUID, conversation: UUID, **changes: Any) -> None:
-    """Change `title`, `pinned`, `persona` (id; 0 or None: none), `model`, `options`, `leaf` (the message that its open branch leads to).
-
-    Raises Refused.
-    """
-    with transaction.atomic():
-        found = _own_conversation(owner, conversation)
-        fields: dict[str, Any] = {}
-        for name, value in changes.items():
-            fields |= _CHANGES[name](found, value)
-        if fields:
-            Conversation.objects.filter(id=found.id).update(**fields)
-            _tell(owner, conversation)
-
-
-def _titled(_: Conversation, title: str) -> dict[str, Any]:
-    plain = " ".join(title.split())
-    if not plain:
-        raise Refused("no_title")
-    return {"title": plain[:TITLE_CHARS]}
-
-
-def _opened(conversation: Conversation, message: UUID) -> dict[str, Any]:
-    """A branch is opened down to its end: to the newest message below the one that was chosen."""
-    children: dict[UUID | None, list[UUID]] = {}
-    for child, parent in Message.objects.filter(conversation=conversation).order_by("created_at").values_list("id", "parent_id"):
-        children.setdefault(parent, []).append(child)
-    if not any(message in siblings for siblings in children.values()):
-        raise Refused("no_message")
-    while message in children:
-        message = children[message][-1]
-    return {"leaf_id": message}
-
-
-_CHANGES: Mapping[str, Callable[[Conversation, Any], dict[str, Any]]] = {
-    "title": _titled,
-    "pinned": lambda found, pinned: {"pinned_at": (found.pinned_at or timezone.now()) if pinned else None},
-    "persona": lambda _, persona: {"persona_id": _persona(persona or 0)},
-    "model": lambda _, model: {"model": model},
-    "options": lambda _, options: {"options": options},
-    "leaf": _opened,
-}
-
-
-def delete_conversation(*, owner: UUID, conversation: UUID) -> None:
-    """Hide it from its person. The record stays. Raises Refused."""
-    with transaction.atomic():
-        found = _own_conversation(owner, conversation)
-        Conversation.objects.filter(id=found.id).update(deleted_at=timezone.now())
-        _tell(owner, conversation)
-
-
-def restore_conversation(*, owner: UUID, conversation: UUID) -> None:
-    """Undo `delete_conversation`. Raises Refused."""
-    with transaction.atomic():
-        if not Conversation.objects.filter(id=conversation, owner_id=owner).update(deleted_at=None):
-            raise Refused("no_conversation")
-        _tell(owner, conversation)
-
-
-def import_conversation(*, device: Device, data: ExportedConversation) -> Conversation:
-    """Store an exported conversation as a new one of this device's person. No audit comes along: nothing here has made those answers."""
-    with transaction.atomic():
-        made = Conversation.objects.create(
-            owner_id=device.owner_id,
-            title=data.title[:TITLE_CHARS],
-            options=data.options.model_dump(exclude_none=True),
-            created_at=data.created_at or timezone.now(),
-        )
-        ids: dict[str, UUID] = {}
-        for row in data.messages:
-            parent = ids.get(row.parent) if row.parent else None
-            message = Message.objects.create(
-                conversation=made,
-                parent_id=parent,
-                role=row.role,
-                content=row.content,
-                thinking=row.thinking,
-                thinking_s=row.thinking_s,
-                device=device,
-                created_at=row.created_at or timezone.now(),
-            )
-            search.index(message)
-            if row.rating:
-                Feedback.objects.create(message=message, device=device, rating=row.rating, comment=row.comment)
-            ids[row.id] = message.id
-        leaf = ids.get(data.leaf or "") or (list(ids.values())[-1] if ids else None)
-        Conversation.objects.filter(id=made.id).update(leaf=leaf)
-        _tell(device.owner_id, made.id)
-        return made
-
-
-def rate(*, device: Device, message: UUID, rating: int, comment: str = "") -> None:
-    """Thumbs up (1) or down (-1) for an answer; again: the new one holds. Raises Refused."""
-    with transaction.atomic():
-        found = _own_message(device, message)
-        if found.role != Message.Role.ASSISTANT:
-            raise Refused("only_answers_are_rated")
-        Feedback.objects.update_or_create(message=found, defaults={"device": device, "rating": rating, "comment": comment[:COMMENT_CHARS]})
-        _tell(device.owner_id, found.conversation_id)
-
-
-def unrate(*, device: Device, message: UUID) -> None:
-    """Take the thumb back. Raises Refused."""
-    with transaction.atomic():
-        found = _own_message(device, message)
-        Feedback.objects.filter(message=found).delete()
-        _tell(device.owner_id, found.conversation_id)
-
-
-def _own_conversation(owner: UUID, conversation: UUID) -> Conversation:
-    found = Conversation.objects.select_for_update().filter(id=conversation, owner_id=owner, deleted_at=None).first()
-    if found is None:
-        raise Refused("no_conversation")
-    return found
-
-
-def _tell(owner: UUID, conversation: UUID) -> None:
-    transaction.on_commit(lambda: sockets.changed(owner, conversation))
-
-
-# --- devices ----------------------------------------------------------------------------------------------------------------------
-
-
-def rename_device(*, owner: UUID, device: UUID, name: str) -> None:
-    """Raises Refused."""
-    plain = " ".join(name.split())[:NAME_CHARS]
-    if not plain:
-        raise Refused("no_name")
-    if not Device.objects.filter(id=device, owner_id=owner).update(name=plain):
-        raise Refused("no_device")
-
-
-def revoke_device(*, device: UUID) -> None:
-    """Shut a device out, on its open sockets at once. Its conversations stay. Raises Refused when there is none that is paired."""
-    if not Device.objects.filter(id=device, revoked_at=None, token_hash__isnull=False).update(revoked_at=timezone.now()):
-        raise Refused("no_device")
-    transaction.on_commit(lambda: sockets.close_device(device))
-
-
-# --- personas, which the owner of the computer writes --------------------------------------------------------------------------------
-
-
-def create_persona(**fields: Any) -> Persona:
-    """`name`, `description`, `system_prompt`, `options`. Raises Refused when there is one of that name."""
-    try:
-        with transaction.atomic():
-            return Persona.objects.create(**fields)
-    except IntegrityError as error:
-        raise Refused("persona_name_taken", name=fields["name"]) from error
-
-
-def update_persona(*, persona: int, **changes: Any) -> None:
-    """Raises Refused."""
-    try:
-        with transaction.atomic():
-            if not Persona.objects.filter(id=persona).update(**changes):
-                raise Refused("no_persona")
-    except IntegrityError as error:
-        raise Refused("persona_name_taken", name=changes["name"]) from error
-
-
-def delete_persona(*, persona: int) -> None:
-    """Conversations that had it go on without one. Raises Refused."""
-    if not Persona.objects.filter(id=persona).delete()[0]:
-        raise Refused("no_persona")

@@ -16,7 +16,7 @@ from django.utils.safestring import SafeString
 from django.utils.translation import gettext, ngettext
 from django.utils.translation import gettext_lazy as _
 
-from chat import services
+from chat import people, services
 from chat.admin.filters import person
 from chat.admin.lists import List
 from chat.models import Device
@@ -99,7 +99,7 @@ class DeviceAdmin(List):
         done = 0
         for device in devices:
             try:
-                services.revoke_device(device=device.id)
+                people.revoke_device(device=device.id)
             except services.Refused:  # revoked meanwhile
                 continue
             self.log_change(request, device, "revoked")

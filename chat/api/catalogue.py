@@ -7,7 +7,7 @@ from typing import Any
 from django.http import HttpRequest
 from ninja import Path, Router, Status
 
-from chat import selectors, services
+from chat import personas, selectors, services
 from chat.api.answers import READ, WRITE, answers
 from chat.api.auth import require_host, runtime_of
 from chat.api.errors import language
@@ -33,7 +33,7 @@ def list_personas(request: HttpRequest) -> Any:
 def create_persona(request: HttpRequest, body: NewPersona) -> Any:
     """Only from the computer's own browser."""
     require_host(request.auth)
-    made = services.create_persona(**body.said())
+    made = personas.create_persona(**body.said())
     return Status(201, selectors.persona(made.id))
 
 
@@ -42,7 +42,7 @@ def change_persona(request: HttpRequest, persona: Path[RowId], body: PersonaChan
     """Only from the computer's own browser. It holds for the next answer of every conversation that has it."""
     require_host(request.auth)
     if changes := body.said():
-        services.update_persona(persona=persona, **changes)
+        personas.update_persona(persona=persona, **changes)
     found = selectors.persona(persona)
     if found is None:
         raise services.Refused("no_persona")
@@ -53,5 +53,5 @@ def change_persona(request: HttpRequest, persona: Path[RowId], body: PersonaChan
 def delete_persona(request: HttpRequest, persona: Path[RowId]) -> Any:
     """Only from the computer's own browser. Conversations that had it go on without one."""
     require_host(request.auth)
-    services.delete_persona(persona=persona)
+    personas.delete_persona(persona=persona)
     return Status(204, None)

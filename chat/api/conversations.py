@@ -13,7 +13,7 @@ from django.utils.http import content_disposition_header
 from ninja import Query, Router, Status
 from pydantic import Field, ValidationError
 
-from chat import selectors, services
+from chat import keeping, selectors, services
 from chat.api.answers import READ, WRITE, answers
 from chat.api.auth import spend
 from chat.api.body import parse
@@ -60,7 +60,7 @@ def import_conversation(request: HttpRequest) -> Any:
         first = error.errors(include_url=False)[0]
         raise ApiError(422, "invalid", message=sentence_of({**first, "loc": ("file", *first["loc"])}, language())) from error
     spend(request.auth, characters=len(body))
-    made = services.import_conversation(device=request.auth.device, data=conversation)
+    made = keeping.import_conversation(device=request.auth.device, data=conversation)
     return Status(201, selectors.conversation(request.auth.owner, made.id))
 
 
@@ -73,21 +73,21 @@ def read_conversation(request: HttpRequest, conversation: UUID) -> Any:
 @router.patch("/conversations/{conversation}", response=answers(Conversation, *WRITE))
 def change_conversation(request: HttpRequest, conversation: UUID, body: ConversationChanges) -> Any:
     """Rename, pin, choose model, persona, sampling or branch."""
-    services.update_conversation(owner=request.auth.owner, conversation=conversation, **body.said())
+    keeping.update_conversation(owner=request.auth.owner, conversation=conversation, **body.said())
     return _found(selectors.conversation(request.auth.owner, conversation))
 
 
 @router.delete("/conversations/{conversation}", response=answers(None, *WRITE, status=204))
 def delete_conversation(request: HttpRequest, conversation: UUID) -> Any:
     """Hide it, until it is restored. The record stays with the owner of the computer."""
-    services.delete_conversation(owner=request.auth.owner, conversation=conversation)
+    keeping.delete_conversation(owner=request.auth.owner, conversation=conversation)
     return Status(204, None)
 
 
 @router.post("/conversations/{conversation}/restore", response=answers(Conversation, *WRITE))
 def restore_conversation(request: HttpRequest, conversation: UUID) -> Any:
     """Undo deleting."""
-    services.restore_conversation(owner=request.auth.owner, conversation=conversation)
+    keeping.restore_conversation(owner=request.auth.owner, conversation=conversation)
     return _found(selectors.conversation(request.auth.owner, conversation))
 
 

@@ -10,7 +10,7 @@ from django.conf import settings
 from django.http import HttpRequest
 from ninja import Router, Status
 
-from chat import pairing, selectors, services
+from chat import pairing, people, selectors, services
 from chat.api.answers import READ, WRITE, answers
 from chat.api.auth import is_host, runtime_of
 from chat.api.errors import ApiError, language
@@ -48,7 +48,7 @@ def list_devices(request: HttpRequest) -> Any:
 def rename_device(request: HttpRequest, device: UUID, body: DeviceName) -> Any:
     """One of one's own."""
     owner = _owner_of(request, device)
-    services.rename_device(owner=owner, device=device, name=body.name)
+    people.rename_device(owner=owner, device=device, name=body.name)
     return next(row for row in selectors.device_list(owner, request.auth.device.id) if row["id"] == str(device))
 
 
@@ -56,7 +56,7 @@ def rename_device(request: HttpRequest, device: UUID, body: DeviceName) -> Any:
 def revoke_device(request: HttpRequest, device: UUID) -> Any:
     """Shut it out at once: its token is worth nothing from now on, and its sockets are closed. What it wrote stays with its person."""
     _owner_of(request, device)
-    services.revoke_device(device=device)
+    people.revoke_device(device=device)
     return Status(204, None)
 
 

@@ -8,7 +8,7 @@ from uuid import UUID
 from django.http import HttpRequest
 from ninja import Router, Status
 
-from chat import selectors, services
+from chat import keeping, selectors, services
 from chat.api.answers import READ, WRITE, answers
 from chat.api.schemas import Message, Rating
 
@@ -23,14 +23,14 @@ def read_message(request: HttpRequest, message: UUID) -> Any:
 @router.put("/messages/{message}/feedback", response=answers(Message, *WRITE))
 def rate_message(request: HttpRequest, message: UUID, body: Rating) -> Any:
     """Thumbs up or down for an answer. Again: the new one holds."""
-    services.rate(device=request.auth.device, message=message, rating=body.rating, comment=body.comment)
+    keeping.rate(device=request.auth.device, message=message, rating=body.rating, comment=body.comment)
     return _found(selectors.message(request.auth.owner, message))
 
 
 @router.delete("/messages/{message}/feedback", response=answers(None, *WRITE, status=204))
 def unrate_message(request: HttpRequest, message: UUID) -> Any:
     """Take the thumb back."""
-    services.unrate(device=request.auth.device, message=message)
+    keeping.unrate(device=request.auth.device, message=message)
     return Status(204, None)
 
 

@@ -10,7 +10,7 @@ from django.core.exceptions import ValidationError
 from django.test import Client as Browser
 from django.urls import reverse
 
-from chat import services
+from chat import keeping, services
 from chat.identity import Client
 from chat.models import Conversation, Persona, validate_options
 from tests.chat.test_services import finish
@@ -31,7 +31,7 @@ def answered(client: Client) -> services.NewRun:
     Persona.objects.create(name="library", system_prompt="You are a librarian.", options={"temperature": 0.3})
     new = services.send(device=client.device, content="如何连接手机？")
     finish(new, "扫码。")
-    services.rate(device=client.device, message=new.message, rating=-1, comment="太短")
+    keeping.rate(device=client.device, message=new.message, rating=-1, comment="太短")
     return new
 
 

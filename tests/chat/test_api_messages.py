@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 from asgiref.sync import sync_to_async
 
-from chat import services
+from chat import keeping, services
 from chat.models import Feedback
 from tests.chat.api import Person, ask, chat, code_and_message, pair
 
@@ -60,5 +60,5 @@ async def test_a_comment_has_its_bounds(person: Person, run: services.NewRun) ->
 
 
 async def test_a_deleted_conversations_messages_are_gone(person: Person, run: services.NewRun) -> None:
-    await sync_to_async(services.delete_conversation)(owner=person.device.owner_id, conversation=run.conversation)
+    await sync_to_async(keeping.delete_conversation)(owner=person.device.owner_id, conversation=run.conversation)
     assert (await ask("GET", f"messages/{run.message}", token=person.token)).status_code == 404

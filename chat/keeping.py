@@ -1,0 +1,139 @@
+"""What a person does with whole conversations: rename, pin, delete, bring back, import; and what they think of an answer. Writes, each atomic."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+from uuid import UUID
+
+from django.db import transaction
+from django.utils import timezone
+
+from chat import search, sockets
+from chat.exporting import ExportedConversation
+from chat.models import Conversation, Device, Feedback, Message
+from chat.services import Refused, own_message, persona_id
+
+TITLE_CHARS = 200
+COMMENT_CHARS = 2000
+
+
+def update_conversation(*, owner: UUID, conversation: UUID, **changes: Any) -> None:
+    """Change `title`, `pinned`, `persona` (id; 0 or None: none), `model`, `options`, `leaf` (the message that its open branch leads to).
+
+    Raises Refused.
+    """
+    with transaction.atomic():
+        found = _own_conversation(owner, conversation)
+        fields: dict[str, Any] = {}
+        for name, value in changes.items():
+            fields |= _CHANGES[name](found, value)
+        if fields:
+            Conversation.objects.filter(id=found.id).update(**fields)
+            _tell(owner, conversation)
+
+
+def _titled(_: Conversation, title: str) -> dict[str, Any]:
+    plain = " ".join(title.split())
+    if not plain:
+        raise Refused("no_title")
+    return {"title": plain[:TITLE_CHARS]}
+
+
+def _opened(conversation: Conversation, message: UUID) -> dict[str, Any]:
+    """A branch is opened down to its end: to the newest message below the one that was chosen."""
+    children: dict[UUID | None, list[UUID]] = {}
+    for child, parent in Message.objects.filter(conversation=conversation).order_by("created_at").values_list("id", "parent_id"):
+        children.setdefault(parent, []).append(child)
+    if not any(message in siblings for siblings in children.values()):
+        raise Refused("no_message")
+    while message in children:
+        message = children[message][-1]
+    return {"leaf_id": message}
+
+
+_CHANGES: Mapping[str, Callable[[Conversation, Any], dict[str, Any]]] = {
+    "title": _titled,
+    "pinned": lambda found, pinned: {"pinned_at": (found.pinned_at or timezone.now()) if pinned else None},
+    "persona": lambda _, persona: {"persona_id": persona_id(persona or 0)},
+    "model": lambda _, model: {"model": model},
+    "options": lambda _, options: {"options": options},
+    "leaf": _opened,
+}
+
+
+def delete_conversation(*, owner: UUID, conversation: UUID) -> None:
+    """Hide it from its person. The record stays. Raises Refused."""
+    with transaction.atomic():
+        found = _own_conversation(owner, conversation)
+        Conversation.objects.filter(id=found.id).update(deleted_at=timezone.now())
+        _tell(owner, conversation)
+
+
+def restore_conversation(*, owner: UUID, conversation: UUID) -> None:
+    """Undo `delete_conversation`. Raises Refused."""
+    with transaction.atomic():
+        if not Conversation.objects.filter(id=conversation, owner_id=owner).update(deleted_at=None):
+            raise Refused("no_conversation")
+        _tell(owner, conversation)
+
+
+def import_conversation(*, device: Device, data: ExportedConversation) -> Conversation:
+    """Store an exported conversation as a new one of this device's person. No audit comes along: nothing here has made those answers."""
+    with transaction.atomic():
+        made = Conversation.objects.create(
+            owner_id=device.owner_id,
+            title=data.title[:TITLE_CHARS],
+            options=data.options.model_dump(exclude_none=True),
+            created_at=data.created_at or timezone.now(),
+        )
+        ids: dict[str, UUID] = {}
+        for row in data.messages:
+            parent = ids.get(row.parent) if row.parent else None
+            message = Message.objects.create(
+                conversation=made,
+                parent_id=parent,
+                role=row.role,
+                content=row.content,
+                thinking=row.thinking,
+                thinking_s=row.thinking_s,
+                device=device,
+                created_at=row.created_at or timezone.now(),
+            )
+            search.index(message)
+            if row.rating:
+                Feedback.objects.create(message=message, device=device, rating=row.rating, comment=row.comment)
+            ids[row.id] = message.id
+        leaf = ids.get(data.leaf or "") or (list(ids.values())[-1] if ids else None)
+        Conversation.objects.filter(id=made.id).update(leaf=leaf)
+        _tell(device.owner_id, made.id)
+        return made
+
+
+def rate(*, device: Device, message: UUID, rating: int, comment: str = "") -> None:
+    """Thumbs up (1) or down (-1) for an answer; again: the new one holds. Raises Refused."""
+    with transaction.atomic():
+        found = own_message(device, message)
+        if found.role != Message.Role.ASSISTANT:
+            raise Refused("only_answers_are_rated")
+        Feedback.objects.update_or_create(message=found, defaults={"device": device, "rating": rating, "comment": comment[:COMMENT_CHARS]})
+        _tell(device.owner_id, found.conversation_id)
+
+
+def unrate(*, device: Device, message: UUID) -> None:
+    """Take the thumb back. Raises Refused."""
+    with transaction.atomic():
+        found = own_message(device, message)
+        Feedback.objects.filter(message=found).delete()
+        _tell(device.owner_id, found.conversation_id)
+
+
+def _own_conversation(owner: UUID, conversation: UUID) -> Conversation:
+    found = Conversation.objects.select_for_update().filter(id=conversation, owner_id=owner, deleted_at=None).first()
+    if found is None:
+        raise Refused("no_conversation")
+    return found
+
+
+def _tell(owner: UUID, conversation: UUID) -> None:
+    transaction.on_commit(lambda: sockets.changed(owner, conversation))
