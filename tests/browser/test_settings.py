@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, Literal
@@ -12,7 +13,7 @@ import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Locator, Page, Route, expect
 
-from tests.browser.chat import Chat
+from tests.browser.chat import LIMIT_MS, Chat
 from tests.browser.conftest import OpenPage
 from tests.end_to_end.server import Server
 
@@ -79,6 +80,14 @@ def stored(chat: Chat) -> dict[str, Any]:
     return found
 
 
+def until(true: Callable[[], bool], page: Page) -> None:
+    """The server hears of it a moment later."""
+    end = time.monotonic() + LIMIT_MS / 1000
+    while not true():
+        assert time.monotonic() < end
+        page.wait_for_timeout(50)
+
+
 def saved(page: Page) -> None:
     expect(page.locator(".settings-status")).to_have_text("Saved.")
 
@@ -129,9 +138,7 @@ def test_a_new_conversation_is_answered_and_stored_with_what_was_set(server: Ser
     chat.say("!say 20")
     expect(chat.last).to_contain_text("Cut at the length limit.")
     assert chat.text().split() == ["w0", "w1", "w2"]
-    chat.page.wait_for_function(
-        "id => fetch(`/api/conversations/${id}`).then(r => r.json()).then(c => c.options.max_tokens === 3)", arg=chat.conversation
-    )
+    until(lambda: stored(chat)["options"] == {"max_tokens": 3}, chat.page)
 
 
 def test_what_is_out_of_range_is_said_and_not_stored(server: Server, open_page: OpenPage) -> None:
@@ -174,9 +181,7 @@ def test_offline_it_is_kept_and_stored_when_the_computer_is_back(server: Server,
     chat.reload()
     panel = open_settings(chat.page, "sampling")
     expect(panel.get_by_role("button", name="Creative")).to_have_attribute("aria-pressed", "true")
-    chat.page.wait_for_function(
-        "id => fetch(`/api/conversations/${id}`).then(r => r.json()).then(c => c.options.preset === 'creative')", arg=chat.conversation
-    )
+    until(lambda: stored(chat)["options"] == {"preset": "creative"}, chat.page)
 
 
 def answer_patch(route: Route, **answer: Any) -> None:
@@ -211,10 +216,7 @@ def test_thinking_and_stop_texts_reach_the_model(server: Server, open_page: Open
     close_settings(chat.page)
     chat.ask("!say 3")
     expect(chat.last.locator("summary")).to_have_count(1)
-    chat.page.wait_for_function(
-        "id => fetch(`/api/conversations/${id}`).then(r => r.json()).then(c => c.options.thinking && c.options.stop.join() === 'w9,\\n\\n')",
-        arg=chat.conversation,
-    )
+    until(lambda: stored(chat)["options"] == {"thinking": True, "stop": ["w9", "\n\n"]}, chat.page)
 
 
 # --- persona, model, context ------------------------------------------------------------------------------------------------------
@@ -262,7 +264,7 @@ def test_others_choose_personas_but_do_not_change_them(paired: Callable[..., Cha
     panel = open_settings(chat.page, "persona")
     expect(panel).to_contain_text("Personas are made and changed on the computer itself.")
     expect(panel.get_by_role("button", name="New persona")).to_be_hidden()
-    expect(panel.get_by_role("button", name=re.compile("^Edit"))).to_have_count(0)
+    expect(panel.locator(".choice-line .icon-button")).to_have_count(0)
     assert panel.locator(".choice").count() >= 3
 
 
@@ -284,9 +286,9 @@ def test_the_model_is_chosen_where_it_is_named(server: Server, open_page: OpenPa
     assert found["messages"][-1]["model"] == "second"
     page.locator("#picker").click()
     popup.get_by_role("button", name=re.compile("^fake")).click()
-    page.wait_for_function("id => fetch(`/api/conversations/${id}`).then(r => r.json()).then(c => c.model === '')", arg=chat.conversation)
     chat.ask("again")
     assert stored(chat)["messages"][-1]["model"] == "fake"
+    until(lambda: stored(chat)["model"] == "", page)
 
 
 def test_a_model_that_failed_says_why_and_cannot_be_chosen(server: Server, open_page: OpenPage) -> None:

@@ -74,11 +74,21 @@ test("a change shows at once and is stored once, with the last value", async () 
   assert.deepEqual(choices.of("c").options, { temperature: 0.3 });
 });
 
+test("what is chosen once is stored at once, and a message that is faster takes it along", async () => {
+  const { api, choices, pass } = world();
+  choices.load(api.add("c"));
+  choices.change("c", { model: "big" });
+  assert.deepEqual(choices.along("c"), { model: "big" });
+  await pass(0);
+  assert.equal(api.conversations.get("c").model, "big");
+  assert.deepEqual(choices.along("c"), {});
+});
+
 test("what changes while it is stored is stored behind it", async () => {
   const { api, choices, pass } = world();
   choices.load(api.add("c"));
   choices.change("c", { persona: 1 });
-  const first = pass(SAVE_MS);
+  const first = pass(0);
   choices.change("c", { persona: 2, model: "m" });
   await first;
   await pass(SAVE_MS);
@@ -159,16 +169,17 @@ test("a new conversation takes along what was chosen for it, and the computer st
   choices.change(null, { persona: 7 });
   choices.change(null, { model: "big" });
   const chosen = { options: { temperature: 0, seed: 3 }, persona: 7, model: "big" };
-  assert.deepEqual(choices.first(null), chosen);
+  assert.deepEqual(choices.along(null), chosen);
   choices.begin("new");
-  assert.deepEqual(choices.first("new"), chosen, "a second message, while the first waits");
+  assert.deepEqual(choices.along("new"), chosen, "a second message, while the first waits");
   choices.flush();
   await pass(0);
   assert.equal(choices.status("new"), "waiting");
   assert.deepEqual(choices.of("new"), chosen);
   choices.load(api.add("new", { persona: 7, model: "big" }));
-  assert.deepEqual(choices.first("new"), {}, "stored: its messages take nothing along");
+  assert.deepEqual(choices.along("new"), { options: chosen.options }, "the message left its options with itself");
   await pass(0);
+  assert.deepEqual(choices.along("new"), {});
   assert.deepEqual(api.asked.at(-1), ["conversations/new", { options: chosen.options }]);
   assert.equal(choices.status("new"), "saved");
 });

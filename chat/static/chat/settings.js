@@ -94,12 +94,14 @@ export class Settings {
     if (other || fresh) this.#changed();
   }
 
-  /** What a message must take along: nothing, where the server has the conversation. @param {string|null} id Null: it begins one. */
+  /** What a message must take along, because the server does not have it yet. @param {string|null} id Null: it begins a conversation. */
   optionsFor(id) {
     this.beginning = !id;
-    const { options = {}, persona, model } = this.choices.first(id);
+    const { options = {}, persona, model } = this.choices.along(id);
     const known = understood(options, this.model);
-    return { ...(Object.keys(known).length ? { options: known } : {}), ...(persona ? { persona } : {}), ...(model && this.#has(model) ? { model } : {}) };
+    // Back to the default model is said by its name; `model` falls back on it too where the chosen one is gone.
+    const says = id ? model !== undefined : Boolean(model);
+    return { ...(Object.keys(known).length ? { options: known } : {}), ...(persona ? { persona } : {}), ...(says && this.model.name ? { model: this.model.name } : {}) };
   }
 
   /** The branch that is shown, for the context meter. @param {any[]} messages @param {Record<string, any>} runs */
@@ -129,10 +131,6 @@ export class Settings {
     if (me.value) this.me = me.value;
     this.#changed();
     this.#watchLoading();
-  }
-
-  #has(model) {
-    return this.models.some((one) => one.name === model);
   }
 
   /** While a model loads, look again. */

@@ -59,7 +59,8 @@ export class Choices {
     this.#remember(changes);
     if (id) {
       this.#keep(id, { ...this.#unsaved(id), ...changes });
-      this.#later(id, SAVE_MS);
+      // A slider says many values in a row; the rest is chosen once.
+      this.#later(id, changes.options ? SAVE_MS : 0);
     } else {
       this.fresh = { ...this.fresh, ...changes };
     }
@@ -83,9 +84,9 @@ export class Choices {
     this.fresh = { ...this.#start(), persona: null };
   }
 
-  /** What messages must take along, because the computer does not have the conversation yet. @param {string|null} id @returns {Partial<Chosen>} */
-  first(id) {
-    return id && this.stored.has(id) ? {} : this.of(id);
+  /** What a message must take along, because the computer does not have it yet. @param {string|null} id @returns {Partial<Chosen>} */
+  along(id) {
+    return id ? this.#unsaved(id) : this.fresh;
   }
 
   /** Store what waits, now: there is a connection again, or the page ends. */
