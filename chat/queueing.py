@@ -27,10 +27,10 @@ class Ticket:
         self.on_place = on_place
         self.granted: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self.place = -1
-        self.began = 0.0
+        self.began: float | None = None
 
     def begin(self) -> None:
-        """From here on its time counts for the estimates: not while the model was being loaded."""
+        """From here on its time counts for the estimates of the others: not that of loading a model."""
         self.began = monotonic()
 
 
@@ -50,7 +50,7 @@ class FairQueue:
 
     @asynccontextmanager
     async def slot(self, client: str, on_place: PlaceCallback) -> AsyncIterator[Ticket]:
-        """Wait for a place, hold it, give it back."""
+        """Wait for a place, hold it, give it back. Call `begin` of what it yields when the answer begins."""
         ticket = Ticket(client, on_place)
         self.waiting.setdefault(client, deque()).append(ticket)
         self._grant()
@@ -59,11 +59,11 @@ class FairQueue:
         except asyncio.CancelledError:
             self._leave(ticket)
             raise
-        ticket.begin()
         try:
             yield ticket
         finally:
-            self._learn(monotonic() - ticket.began)
+            if ticket.began is not None:
+                self._learn(monotonic() - ticket.began)
             self._release(client)
 
     def resize(self, slots: int) -> None:

@@ -13,10 +13,13 @@ from llmsite.config import Config, ModelConfig
 FAKE = "fake"
 
 
-def known_models(config: Config) -> dict[str, ModelConfig]:
-    """By name: the default one first, then those of llmsite.toml, the embedded one and the downloaded ones. Looks at folders only."""
+def known_models(config: Config, default: ModelConfig | None = None) -> dict[str, ModelConfig]:
+    """By name: the default one first, then those of llmsite.toml, the embedded one and the downloaded ones. Looks at folders only.
+
+    `default`: what it was found to be before, whatever has become of its folder.
+    """
     found = found_models(config.models_dir, config.embedded_model)
-    default = _default(config, found)
+    default = default or _default(config, found)
     models = {default.name: default}
     for model in config.models.values():
         models.setdefault(model.name, model)

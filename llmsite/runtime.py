@@ -25,7 +25,7 @@ from inference.errors import EngineDead, EngineError
 from inference.types import LoadProgress
 from llmsite import lock
 from llmsite.config import Config, ModelConfig
-from llmsite.engines import build_engine, known_models
+from llmsite.engines import build_engine, default_model, known_models
 from llmsite.model_list import model_list
 from llmsite.network import Address
 from llmsite.pool import EnginePool
@@ -48,8 +48,9 @@ class Runtime:
         """Why the server could not start."""
         self.timings: dict[str, float] = {}
         """Seconds by step."""
+        default = default_model(config)
         self.pool = EnginePool(
-            lambda: known_models(config),
+            lambda: known_models(config, default),
             lambda model: build(config, model),
             room=lambda model, loaded: room_for(config, model, loaded),
             keep=config.keep_loaded,

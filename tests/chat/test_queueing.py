@@ -81,8 +81,8 @@ async def test_places_are_announced_when_they_change() -> None:
 
 async def test_an_estimate_comes_once_something_is_known() -> None:
     queue = FairQueue(slots=1)
-    async with queue.slot("A", lambda place, eta: None):
-        pass
+    async with queue.slot("A", lambda place, eta: None) as held:
+        held.begin()
     estimates: list[float | None] = []
     async with queue.slot("A", lambda place, eta: None):
         waiting = asyncio.create_task(_pass(queue, estimates))
@@ -137,3 +137,28 @@ async def test_more_slots_let_more_in() -> None:
     await settle()
     assert bench.started == ["a1", "a2"]
     await bench.close()
+
+
+async def test_estimates_count_answers_and_not_what_was_loaded_before_them() -> None:
+    queue = FairQueue(slots=1)
+    told: list[float | None] = []
+
+    async def answers(begins: bool) -> None:
+        async with queue.slot("A", lambda place, eta: None) as held:
+            await asyncio.sleep(0.3)
+            if begins:
+                held.begin()
+                await asyncio.sleep(0.1)
+
+    async def waits() -> None:
+        async with queue.slot("B", lambda place, eta: told.append(eta)):
+            pass
+
+    for begins in (False, True, True):
+        running = asyncio.create_task(answers(begins))
+        await settle()
+        await asyncio.gather(running, waits())
+    first, second, third = told
+    assert (first, second) == (None, None), "nothing is known before the first answer, and a model that could not be loaded teaches nothing"
+    assert third is not None
+    assert 0.1 <= third < 0.3
