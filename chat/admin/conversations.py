@@ -23,7 +23,7 @@ from chat import sockets
 from chat.admin.export import download
 from chat.admin.filters import Between, ByDevice, ByModel, ByRating, ByReason, Deleted, Person, person
 from chat.admin.forms import SAMPLING_FIELDS, ConversationForm
-from chat.admin.lists import List
+from chat.admin.lists import List, Rows
 from chat.admin.names import RATINGS, ending
 from chat.admin.overview import Overview, overviews
 from chat.admin.transcript import transcript
@@ -31,12 +31,11 @@ from chat.models import Conversation, Feedback, Message, Run
 from chat.search import matching
 
 
-class Conversations(ChangeList):
+class Conversations(Rows):
     """A page of the list, with what `overviews` finds for its rows."""
 
     def get_results(self, request: HttpRequest) -> None:
         super().get_results(request)
-        self.result_list = list(self.result_list)
         found = overviews((row.id for row in self.result_list), self.query)
         preserved = self.model_admin.get_preserved_filters(request)
         for row in self.result_list:

@@ -6,15 +6,15 @@ many of all are not above.
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
-from django.db.models import BigIntegerField, Count, F, FloatField, Func, Min, QuerySet, Sum, Window
-from django.db.models.expressions import Value
-from django.db.models.functions import Cast, Ceil, Coalesce, RowNumber
+from django.db import connection
+from django.db.models import BigIntegerField, Count, F, Func, Min, QuerySet, Sum, Value
+from django.db.models.functions import Coalesce
 from django.utils import timezone
 
 from chat.models import Feedback, Run
@@ -28,7 +28,19 @@ RANGES: dict[str, tuple[timedelta | None, int]] = {
 }
 MOST_STRETCHES = 120
 MOST_MODELS = 6
-SHARES = {"p50": 0.5, "p90": 0.9}
+SHARES = {"p50": 5, "p90": 9}
+"""Of ten."""
+SUMS: dict[str, Any] = {
+    "runs": Count("*"),
+    "prompts": Coalesce(Sum("prompt_tokens"), 0),
+    "answers": Coalesce(Sum("completion_tokens"), 0),
+    "first_s": Coalesce(Sum("first_token_s"), 0.0),
+    "firsts": Count("first_token_s"),
+    "speed_sum": Coalesce(Sum("tokens_per_second"), 0.0),
+    "speeds": Count("tokens_per_second"),
+}
+"""What is added up for each stretch, model and finish reason; the rows have these columns behind those three."""
+RUNS, PROMPTS, ANSWERS, FIRSTS, SPEEDS = (3 + list(SUMS).index(name) for name in ("runs", "prompts", "answers", "firsts", "speeds"))
 
 
 class Stretch(Func):
@@ -37,17 +49,15 @@ class Stretch(Func):
     output_field = BigIntegerField()
 
     def __init__(self, moment: str, cut: Cut) -> None:
-        super().__init__(F(moment), Value(cut.offset), Value(cut.width))
-
-    def as_sqlite(self, compiler: Any, connection: Any, **context: Any) -> Any:
-        return self.as_sql(compiler, connection, template="%(expressions)s", arg_joiner="", **context)
+        super().__init__(F(moment))
+        self.cut = cut
 
     def as_sql(self, compiler: Any, connection: Any, **context: Any) -> tuple[str, list[Any]]:
-        moment, _ = compiler.compile(self.source_expressions[0])
-        offset, width = (int(value.value) for value in self.source_expressions[1:])
+        moment, parameters = compiler.compile(self.source_expressions[0])
+        offset, width = int(self.cut.offset), int(self.cut.width)
         if connection.vendor == "sqlite":
-            return f"((CAST(strftime('%%s', {moment}) AS INTEGER) + {offset}) / {width})", []
-        return f"CAST(FLOOR((EXTRACT(EPOCH FROM {moment}) + {offset}) / {width}) AS BIGINT)", []
+            return f"((CAST(strftime('%%s', {moment}) AS INTEGER) + {offset}) / {width})", list(parameters)
+        return f"CAST(FLOOR((EXTRACT(EPOCH FROM {moment}) + {offset}) / {width}) AS BIGINT)", list(parameters)
 
 
 @dataclass(frozen=True)
@@ -60,12 +70,6 @@ class Cut:
 
     def number(self, moment: datetime) -> int:
         return (int(moment.timestamp()) + self.offset) // self.width
-
-
-@dataclass
-class Series:
-    label: str
-    values: list[float | None]
 
 
 @dataclass
@@ -95,20 +99,18 @@ def figures(range_: str, model: str = "", now: datetime | None = None) -> Figure
     if cut.since is not None:
         runs, ratings = runs.filter(created_at__gte=cut.since), ratings.filter(updated_at__gte=cut.since)
     if model:
-        runs, ratings = runs.filter(model=model), ratings.filter(message__runs__model=model)
-    counted = list(
-        runs.annotate(stretch=Stretch("created_at", cut))
-        .values_list("stretch", "model", "finish_reason")
-        .annotate(Count("id"), Coalesce(Sum("prompt_tokens"), 0), Coalesce(Sum("completion_tokens"), 0))
-    )
-    rated = list(ratings.annotate(stretch=Stretch("updated_at", cut)).values_list("stretch", "rating").annotate(Count("id", distinct=True)))
-    numbers = _numbers([row[0] for row in counted] + [row[0] for row in rated], cut, now)
+        # Not `model=`: that would be answered from the index by model, which has not all that is asked for here.
+        runs = runs.annotate(name=Coalesce("model", Value(""))).filter(name=model)
+    counted = list(runs.annotate(stretch=Stretch("created_at", cut)).values_list("stretch", "model", "finish_reason").annotate(**SUMS))
+    rated = ratings.annotate(stretch=Stretch("updated_at", cut)).values_list("stretch", "rating", "message__runs__model")
+    thumbs = [row for row in rated.annotate(Count("id", distinct=True)) if not model or row[2] == model]
+    numbers = _numbers([row[0] for row in counted] + [row[0] for row in thumbs], cut, now)
     found = Figures([number * cut.width for number in numbers], cut.width)
     _count(found, counted, numbers)
-    found.ratings = {rating: _line(numbers, {s: n for s, r, n in rated if r == rating}, 0) for rating in (1, -1)}
-    found.first_token = _percentiles(runs, "first_token_s", cut, numbers)
-    found.speed = _percentiles(runs, "tokens_per_second", cut, numbers)
-    found.models = _models(runs, ratings, counted)
+    found.ratings = {rating: _line(numbers, _sum([row for row in thumbs if row[1] == rating], 3), 0) for rating in (1, -1)}
+    found.first_token = _percentiles(runs, "first_token_s", _sum(counted, FIRSTS), cut, numbers)
+    found.speed = _percentiles(runs, "tokens_per_second", _sum(counted, SPEEDS), cut, numbers)
+    found.models = _models(thumbs, counted)
     return found
 
 
@@ -132,62 +134,63 @@ def _numbers(seen: Iterable[int], cut: Cut, now: datetime) -> list[int]:
     return list(range(min(first, last), last + 1))
 
 
-def _count(found: Figures, counted: list[tuple[int, str, str, int, int, int]], numbers: list[int]) -> None:
-    reasons: dict[str, dict[int, int]] = defaultdict(lambda: defaultdict(int))
-    models: dict[str, dict[int, int]] = defaultdict(lambda: defaultdict(int))
-    asked: dict[int, int] = defaultdict(int)
-    answered: dict[int, int] = defaultdict(int)
-    for stretch, model, reason, runs, prompt_tokens, completion_tokens in counted:
-        reasons[reason][stretch] += runs
-        models[model][stretch] += runs
-        asked[stretch] += prompt_tokens
-        answered[stretch] += completion_tokens
-        found.runs += runs
-        found.prompt_tokens += prompt_tokens
-        found.completion_tokens += completion_tokens
-    often = sorted(models, key=lambda name: -sum(models[name].values()))[:MOST_MODELS]
-    found.by_reason = {reason: _line(numbers, reasons[reason], 0) for reason in sorted(reasons)}
-    found.by_model = {name: _line(numbers, models[name], 0) for name in often}
-    found.tokens = {"prompt": _line(numbers, asked, 0), "completion": _line(numbers, answered, 0)}
+def _count(found: Figures, counted: list[tuple[Any, ...]], numbers: list[int]) -> None:
+    reasons = sorted({row[2] for row in counted})
+    often = Counter[str]()
+    for row in counted:
+        often[row[1]] += row[RUNS]
+    found.by_reason = {name: _line(numbers, _sum([row for row in counted if row[2] == name], RUNS), 0) for name in reasons}
+    models = [name for name, _ in often.most_common(MOST_MODELS)]
+    found.by_model = {name: _line(numbers, _sum([row for row in counted if row[1] == name], RUNS), 0) for name in models}
+    found.tokens = {"prompt": _line(numbers, _sum(counted, PROMPTS), 0), "completion": _line(numbers, _sum(counted, ANSWERS), 0)}
+    found.runs, found.prompt_tokens, found.completion_tokens = (sum(row[column] for row in counted) for column in (RUNS, PROMPTS, ANSWERS))
 
 
 def _line(numbers: list[int], values: dict[int, Any], empty: Any) -> list[Any]:
     return [values.get(number, empty) for number in numbers]
 
 
-def _percentiles(runs: QuerySet[Run], column: str, cut: Cut, numbers: list[int]) -> dict[str, list[float | None]]:
-    rows = _ranked(runs.annotate(part=Stretch("created_at", cut)), column)
-    return {share: _line(numbers, rows[share], None) for share in SHARES}
-
-
-def _ranked(runs: QuerySet[Run], column: str) -> dict[str, dict[Any, float]]:
-    """The percentiles of a column within each `part` of these runs."""
-    known = runs.filter(**{f"{column}__isnull": False})
-    rank = Window(RowNumber(), partition_by=F("part"), order_by=F(column).asc())
-    count = Window(Count("*"), partition_by=F("part"))
-    found: dict[str, dict[Any, float]] = {share: {} for share in SHARES}
-    rows = known.annotate(rank=rank, count=count)
-    for name, share in SHARES.items():
-        at = Ceil(Cast(F("count"), FloatField()) * share)
-        found[name] = dict(rows.filter(rank=at).values_list("part", column))
+def _sum(rows: list[tuple[Any, ...]], column: int) -> dict[int, int]:
+    """A column of rows that begin with their stretch, added up for each stretch."""
+    found: dict[int, int] = defaultdict(int)
+    for row in rows:
+        found[row[0]] += row[column]
     return found
 
 
-def _models(runs: QuerySet[Run], ratings: QuerySet[Feedback], counted: list[tuple[int, str, str, int, int, int]]) -> list[dict[str, Any]]:
-    """A row for each model: what the table at the end of the page shows."""
+def _percentiles(runs: QuerySet[Run], column: str, counts: dict[int, int], cut: Cut, numbers: list[int]) -> dict[str, list[float | None]]:
+    """`counts`: how many of the values there are in each stretch, so that the database needs to rank only, and gives two values for a stretch.
+    Written as SQL: the ORM would compute the stretch again for each place where it is named."""
+    known = runs.filter(**{f"{column}__isnull": False}).annotate(stretch=Stretch("created_at", cut), value=F(column)).values_list("stretch", "value")
+    inner, parameters = known.query.sql_with_params()
+    places = {name: {stretch: -(-count * share // 10) for stretch, count in counts.items() if count} for name, share in SHARES.items()}
+    wanted = sorted({place for of_share in places.values() for place in of_share.items()})
+    if not wanted:
+        return {name: _line(numbers, {}, None) for name in SHARES}
+    pairs = ", ".join(f"({int(stretch)}, {int(place)})" for stretch, place in wanted)
+    with connection.cursor() as cursor:
+        cursor.execute(
+            f"""SELECT stretch, place, value FROM (
+                SELECT stretch, value, ROW_NUMBER() OVER (PARTITION BY stretch ORDER BY value) AS place FROM ({inner}) AS known
+                ) AS ranked WHERE (stretch, place) IN (VALUES {pairs})""",
+            parameters,
+        )
+        values = {(stretch, place): value for stretch, place, value in cursor.fetchall()}
+    return {name: _line(numbers, {part: values.get((part, place)) for part, place in of.items()}, None) for name, of in places.items()}
+
+
+def _models(thumbs: list[tuple[Any, ...]], counted: list[tuple[Any, ...]]) -> list[dict[str, Any]]:
+    """A row for each model: what the table at the end of the page shows. Means, because the percentiles of one model are in its plots."""
     rows: dict[str, dict[str, Any]] = {}
-    for _, model, reason, number, prompt_tokens, completion_tokens in counted:
-        row = rows.setdefault(model, {"model": model, "runs": 0, "errors": 0, "prompt_tokens": 0, "completion_tokens": 0, "up": 0, "down": 0})
-        row["runs"] += number
-        row["errors"] += number if reason == Run.FinishReason.ERROR else 0
-        row["prompt_tokens"] += prompt_tokens
-        row["completion_tokens"] += completion_tokens
-    parts = runs.annotate(part=F("model"))
-    for column, name in (("first_token_s", "first_token"), ("tokens_per_second", "speed")):
-        for share, values in _ranked(parts, column).items():
-            for model, value in values.items():
-                rows[model][f"{name}_{share}"] = value
-    for model, rating, number in ratings.values_list("message__runs__model", "rating").annotate(Count("id", distinct=True)):
+    for _, model, reason, *sums in counted:
+        row = rows.setdefault(model, {"model": model, "errors": 0, "up": 0, "down": 0} | dict.fromkeys(SUMS, 0))
+        for name, value in zip(SUMS, sums, strict=True):
+            row[name] += value
+        row["errors"] += sums[0] if reason == Run.FinishReason.ERROR else 0
+    for _, rating, model, number in thumbs:
         if model in rows:
-            rows[model]["up" if rating > 0 else "down"] = number
+            rows[model]["up" if rating > 0 else "down"] += number
+    for row in rows.values():
+        row["first_token"] = row["first_s"] / row["firsts"] if row["firsts"] else None
+        row["speed"] = row["speed_sum"] / row["speeds"] if row["speeds"] else None
     return sorted(rows.values(), key=lambda row: -row["runs"])

@@ -11,7 +11,7 @@ from uuid import UUID
 
 from django.contrib import admin
 from django.contrib.admin.views.main import ChangeList
-from django.db.models import Count, Model, QuerySet
+from django.db.models import Min, Model, QuerySet
 from django.http import HttpRequest
 from django.utils import timezone
 from django.utils.dateparse import parse_date
@@ -152,8 +152,11 @@ class RunReason(ByReason):
 
 
 def models() -> list[str]:
-    """The names of all models that have answered."""
-    return sorted(name for name, _count in Run.objects.order_by().values_list("model").annotate(Count("id")) if name)
+    """The names of all models that have answered: from each the next one in the index, because counting them would pass every run."""
+    found: list[str] = []
+    while name := Run.objects.filter(model__gt=found[-1] if found else "").aggregate(Min("model"))["model__min"]:
+        found.append(name)
+    return found
 
 
 def person(owner: Owner) -> str:

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from uuid import UUID
 
 from django.db.models import Count, Max
 
-from chat.models import Feedback, Message, Run
+from chat.models import Feedback, Message, Run, SearchEntry
 from chat.search import Part, matching, snippet
+
+PARAMETERS = 5000
+"""How many keys one query names: databases have a limit."""
 
 
 @dataclass
@@ -59,9 +62,22 @@ def _runs(found: dict[UUID, Overview], ids: list[UUID]) -> None:
 
 
 def _hits(found: dict[UUID, Overview], ids: list[UUID], query: str) -> None:
-    """Texts are fetched of one message for each conversation only: a word may be in all five hundred of one."""
+    """The entries of these rows' messages first, then which of them match: the other way round the database would look at every message of the
+    record that does. Texts are fetched of one message for each conversation: a word may be in all five hundred of one."""
+    entries = SearchEntry.objects.filter(message__conversation__in=ids).order_by("message__created_at")
+    places = {entry: (message, conversation) for entry, message, conversation in entries.values_list("id", "message", "message__conversation")}
     firsts: dict[UUID, UUID] = {}
-    for conversation, message in matching(query).filter(conversation__in=ids).order_by("created_at").values_list("conversation", "id"):
-        firsts.setdefault(conversation, message)
+    for some in batched(places, PARAMETERS):
+        matched = set(matching(query).filter(search__in=some).values_list("search", flat=True))
+        for entry in some:
+            if entry in matched:
+                message, conversation = places[entry]
+                firsts.setdefault(conversation, message)
     for conversation, message, content in Message.objects.filter(id__in=firsts.values()).values_list("conversation", "id", "content"):
         found[conversation].hit, found[conversation].snippet = message, snippet(content, query)
+
+
+def batched(keys: Iterable[int], size: int) -> Iterator[list[int]]:
+    left = list(keys)
+    for start in range(0, len(left), size):
+        yield left[start : start + size]

@@ -6,7 +6,8 @@ from typing import Any
 
 from django.contrib import admin, messages
 from django.contrib.admin.helpers import ACTION_CHECKBOX_NAME
-from django.db.models import Count, Model, QuerySet
+from django.db.models import Count, Model, OuterRef, QuerySet, Subquery
+from django.db.models.functions import Coalesce
 from django.http import HttpRequest, HttpResponse
 from django.template.response import TemplateResponse
 from django.urls import reverse
@@ -32,6 +33,12 @@ class OwnerAdmin(List):
     readonly_fields = ("what", "created_at")
     actions = ("join",)
 
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Owner]:
+        devices = Device.objects.filter(owner=OuterRef("pk")).order_by().values("owner").annotate(n=Count("id")).values("n")
+        conversations = Conversation.objects.filter(owner=OuterRef("pk")).order_by().values("owner").annotate(n=Count("id")).values("n")
+        counts = {"device_count": Coalesce(Subquery(devices), 0), "conversation_count": Coalesce(Subquery(conversations), 0)}
+        return super().get_queryset(request).annotate(**counts)
+
     @admin.display(description=_("person"), ordering="name")
     def label(self, owner: Owner) -> str:
         return person(owner)
@@ -40,14 +47,14 @@ class OwnerAdmin(List):
     def what(self, owner: Owner) -> str:
         return str(KINDS[owner.kind])
 
-    @admin.display(description=_("devices"))
+    @admin.display(description=_("devices"), ordering="device_count")
     def devices(self, owner: Owner) -> int:
-        return owner.devices.count()
+        return int(owner.device_count)
 
-    @admin.display(description=_("conversations"))
+    @admin.display(description=_("conversations"), ordering="conversation_count")
     def conversations(self, owner: Owner) -> SafeString:
         address = reverse("admin:chat_conversation_changelist")
-        return format_html('<a href="{}?person={}">{}</a>', address, owner.id, owner.conversations.count())
+        return format_html('<a href="{}?person={}">{}</a>', address, owner.id, owner.conversation_count)
 
     def save_model(self, request: HttpRequest, obj: Model, form: Any, change: bool) -> None:
         obj.save(update_fields=["name"])

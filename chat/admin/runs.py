@@ -34,12 +34,8 @@ class RunAdmin(Record):
         css = {"all": ("chat/admin/lists.css", "chat/admin/transcript.css")}
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Run]:
-        return super().get_queryset(request).select_related("message", "device__owner").defer("message__content", "message__thinking")
-
-    def get_changelist_instance(self, request: HttpRequest) -> Any:
-        found = super().get_changelist_instance(request)
-        found.result_list = found.result_list.defer(*HEAVY, "message__content", "message__thinking")
-        return found
+        runs = super().get_queryset(request).select_related("message", "device__owner").defer("message__content", "message__thinking")
+        return runs if request.resolver_match and request.resolver_match.kwargs else runs.defer(*HEAVY, "message__content", "message__thinking")
 
     def change_view(self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: dict[str, Any] | None = None) -> HttpResponse:
         return super().change_view(request, object_id, form_url, {"subtitle": None, **(extra_context or {})})
