@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from typing import Any
-from urllib.parse import quote
 from uuid import UUID
 
 from django.conf import settings
@@ -78,9 +77,16 @@ def create_pairing_code(request: HttpRequest) -> Any:
         # It would outlive --open, and read what everybody wrote.
         raise ApiError(409, "nobody_to_pair")
     new = pairing.new_code(owner=owner)
+    urls = [f"{address}/pair/?code={new.code}" for address in _addresses(request)]
+    return Status(201, {"code": new.code, "expires_at": new.expires_at.isoformat(), "urls": urls})
+
+
+def _addresses(request: HttpRequest) -> list[str]:
+    """Where phones reach this computer. One that asks has come by an address that works; it is the first."""
     runtime, server = runtime_of(request), request.scope.get("server")
-    urls = runtime.phone_urls(server[1]) if runtime is not None and server else []
-    return Status(201, {"code": new.code, "expires_at": new.expires_at.isoformat(), "urls": [f"{url}/pair/?code={quote(new.code)}" for url in urls]})
+    found = runtime.phone_urls(server[1]) if runtime is not None and server else []
+    own = [] if is_host(request.auth) else [f"{request.scheme}://{request.get_host()}"]
+    return list(dict.fromkeys([*own, *found]))
 
 
 def _owner_of(request: HttpRequest, device: UUID) -> UUID:

@@ -50,7 +50,9 @@ async def second_device(person: Person) -> dict[str, Any]:
 async def test_an_app_pairs_with_a_code_of_its_person(person: Person) -> None:
     conversation = str((await sync_to_async(chat)(person)).conversation)
     made = (await ask("POST", "pairing-codes", token=person.token)).json()
-    assert made["urls"] == [f"http://192.168.1.7:8000/pair/?code={made['code']}"]
+    assert made["urls"] == [f"http://192.168.1.7:8000/pair/?code={made['code']}"], "the address that it came by"
+    at_home = (await ask("POST", "pairing-codes", host=HOME)).json()
+    assert [url.partition("?")[0] for url in at_home["urls"]] == ["http://192.168.1.7:8000/pair/"], "no phone reaches 127.0.0.1"
     paired = (await ask("POST", "pair", json={"code": made["code"], "name": " my \n tablet "})).json()
     assert paired["owner"] == str(person.device.owner_id)
     me = (await ask("GET", "me", token=paired["token"])).json()
