@@ -13,9 +13,10 @@ from django.db import transaction
 from django.db.models import Q
 from django.utils import timezone
 
-from chat import people, services
+from chat import services
 from chat.identity import hash_secret
 from chat.models import Device, Owner, PairingCode
+from chat.people import revoke_device
 
 LIFETIME = timedelta(minutes=10)
 KEPT = timedelta(days=1)
@@ -75,7 +76,7 @@ def redeem(*, code: str, name: str, replaces: Device | None = None) -> tuple[Dev
         PairingCode.objects.filter(id=row.id).update(device=device)
         if replaces is not None and replaces.token_hash is not None and replaces.revoked_at is None:
             with suppress(services.Refused):  # somebody shuts it out at the same moment
-                people.revoke_device(device=replaces.id)
+                revoke_device(device=replaces.id)
         return device, token
 
 
