@@ -45,7 +45,8 @@ def test_our_names(header: str | None) -> None:
     "header",
     [
         "evil.example", "evil.example:8000", "192.168.1.7.evil.example", "localhost.evil.example", "198.51.100.1.nip.io", "8.8.8.8", "[2001:4860::8]",
-        "user@localhost", "localhost:port", "localhost/x", "laptop.evil.example", "llmsite-b.local", "[::1", "a b", "xlocalhost", "0x7f.1", "100.64.0.8",
+        "user@localhost", "localhost:port", "localhost/x", "laptop.evil.example", "[::1", "a b", "xlocalhost", "0x7f.1", "100.64.0.8",
+        "llmsite-other.local",
     ],
 )  # fmt: skip
 def test_other_names_are_refused(header: str) -> None:

@@ -8,14 +8,19 @@ import os
 import re
 import select
 import shutil
+import signal
+import socket
 import subprocess
 import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Literal
 
 import pytest
 
+from llmsite.serve import mdns
+from tests.end_to_end.server import Server
 from tests.llmsite.serve.process import ROOT, START_S, environment, serving
 
 fcntl, pty, termios = (pytest.importorskip(name, reason="network namespaces are Linux's") for name in ("fcntl", "pty", "termios"))
@@ -23,7 +28,7 @@ pytestmark = [pytest.mark.netns, pytest.mark.process]
 
 PORT = 8000
 _number = itertools.count()
-GET = "import sys, urllib.request; print(urllib.request.urlopen(sys.argv[1], timeout=5).read().decode())"
+PHONE = Path(__file__).with_name("phone.py")
 REDEEM = "import django, sys; django.setup(); from chat.pairing import redeem; redeem(code=sys.argv[1], name='Test phone')"
 
 
@@ -46,6 +51,18 @@ def why_not() -> str:
         return f"network namespaces cannot be made here: {error.stderr.strip()}"
     ip("netns", "delete", name)
     return ""
+
+
+def everywhere(kind: Literal["uvicorn", "daphne", "runserver"]) -> list[str]:
+    """How that server is started for the whole network."""
+    everything = "0.0.0.0"  # noqa: S104 - within its namespace
+    match kind:
+        case "uvicorn":
+            return [sys.executable, "-m", "uvicorn", "llmsite.asgi:application", "--host", everything, "--port", str(PORT)]
+        case "daphne":
+            return [sys.executable, "-m", "daphne", "-b", everything, "-p", str(PORT), "llmsite.asgi:application"]
+        case "runserver":
+            return [sys.executable, "manage.py", "runserver", f"{everything}:{PORT}"]
 
 
 class Network:
@@ -73,10 +90,70 @@ class Network:
     def on_the_computer(self) -> list[str]:
         return ["ip", "netns", "exec", self.computer]
 
-    def get(self, url: str) -> str:
-        """What the phone gets."""
-        command = ["ip", "netns", "exec", self.phone, sys.executable, "-c", GET, url]
-        return subprocess.run(command, check=True, capture_output=True, text=True, timeout=20).stdout
+    @property
+    def on_the_phone(self) -> list[str]:
+        return ["ip", "netns", "exec", self.phone, sys.executable, str(PHONE)]
+
+    def get(self, url: str, *, ip: str = "") -> str:
+        """What the phone gets; from `ip`, should it not know the name."""
+        return self._ask(*self.on_the_phone, "get", url, ip)
+
+    def page(self) -> str:
+        """/pair/ as the computer's own browser sees it."""
+        return self._ask(*self.on_the_computer, sys.executable, str(PHONE), "get", f"http://127.0.0.1:{PORT}/pair/", "")
+
+    def finds(self, name: str, *, by: str = "192.168.77.2", seconds: float = 3) -> str:
+        """The addresses that the phone finds for a name by asking around, "" for none."""
+        return self._ask(*self.on_the_phone, "find", name, by, str(seconds)).strip()
+
+    def finds_service(self) -> str:
+        """What the phone finds when it looks for any web server in the room."""
+        return self._ask(*self.on_the_phone, "browse", "192.168.77.2").strip()
+
+    def pairs(self, name: str, ip: str, code: str) -> str:
+        """The status and the cookies that pairing by a name gives."""
+        return self._ask(*self.on_the_phone, "pair", f"{name}:{PORT}", ip, code).strip()
+
+    def wait_for(self, text: str, url: str) -> None:
+        """Until the phone gets `text` from there."""
+        deadline = time.monotonic() + START_S
+        got = ""
+        while text not in got:
+            assert time.monotonic() < deadline, got
+            with contextlib.suppress(subprocess.CalledProcessError):
+                got = self.get(url)
+
+    @contextlib.contextmanager
+    def claiming(self, name: str, ip: str) -> Iterator[None]:
+        """The phone itself answers to a name."""
+        with subprocess.Popen([*self.on_the_phone, "claim", name, ip], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
+            assert process.stdout
+            assert process.stdout.readline() == "claimed\n"
+            try:
+                yield
+            finally:
+                process.kill()
+
+    @contextlib.contextmanager
+    def running(self, server: Server, command: list[str]) -> Iterator[None]:
+        """A server that is started by another command than ours."""
+        process = subprocess.Popen(
+            [*self.on_the_computer, *command],
+            cwd=ROOT,
+            env=server.environment,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            start_new_session=True,
+        )
+        try:
+            yield
+        finally:
+            os.killpg(process.pid, signal.SIGKILL)
+            process.wait(10)
+
+    @staticmethod
+    def _ask(*command: str) -> str:
+        return subprocess.run(command, check=True, capture_output=True, text=True, timeout=30).stdout
 
     def delete(self) -> None:
         for name in (self.computer, self.phone):
@@ -219,3 +296,74 @@ def test_pairing_at_the_terminal(net: Network, tmp_path: Path) -> None:
         assert terminal.process.wait(5) == 0
     finally:
         terminal.close()
+
+
+# --- the .local name ---------------------------------------------------------------------------------------------------------------
+
+NAME = mdns.names(socket.gethostname())[0]
+MDNS = {"LLMSITE_MDNS": "1"}
+
+
+def test_a_phone_finds_the_name_and_pairs_by_it(net: Network, tmp_path: Path) -> None:
+    net.add("192.168.77.1", phone="192.168.77.2")
+    with serving(tmp_path, "--no-qr", prefix=net.on_the_computer, env=MDNS) as server:
+        code = server.wait_for("/pair/?code=").split("code=")[1]
+        server.wait_for(f"http://{NAME}:8000/ (")
+        assert net.finds(NAME) == "192.168.77.1"
+        assert net.finds_service() == f"{NAME}:8000"
+        assert f'"name": "{NAME}"' in net.get("http://192.168.77.1:8000/healthz")
+        assert net.pairs(NAME, "192.168.77.1", code) == "302 llmsite_device"
+        server.wait_for("Paired: Test phone")
+        assert server.end()[0] == 0
+        assert net.finds(NAME) == "", "it said goodbye"
+
+
+def test_when_the_hotspot_changes_its_address_everything_follows(net: Network, tmp_path: Path) -> None:
+    """The terminal, the name, and the page that the owner has open."""
+    net.add("192.168.77.1", phone="192.168.77.2")
+    with serving(tmp_path, "--no-qr", prefix=net.on_the_computer, env=MDNS) as server:
+        server.wait_for(f"http://{NAME}:8000/ (")
+        before, code = net.page(), re.search(r"code=([\w-]+)", "\n".join(server.lines))
+        net.add("10.42.0.1", phone="10.42.0.2")
+        net.remove("192.168.77.1")
+        server.wait_for("addresses have changed", timeout=15)
+        assert "http://10.42.0.1:8000/  wlan0, hotspot" in server.wait_for("Phones", timeout=15)
+        assert code
+        assert server.wait_for("/pair/?code=").strip() == f"http://10.42.0.1:8000/pair/?code={code[1]}", "nobody has used it yet"
+        server.wait_for(f"http://{NAME}:8000/ (", timeout=15)
+        assert net.finds(NAME, by="10.42.0.2") == "10.42.0.1"
+        after = net.page()
+        assert "Traceback" not in (tmp_path / "logs" / "llmsite.log").read_text(encoding="utf-8")
+    assert [("192.168.77.1:8000" in page, "10.42.0.1:8000" in page) for page in (before, after)] == [(True, False), (False, True)]
+    assert f"{NAME}:8000" in after
+    marks = [re.findall(r'data-places="(\w+)"', page) for page in (before, after)]
+    assert marks[0] != marks[1], "that is how the open page knows"
+
+
+def test_a_name_that_another_computer_has_gets_a_number(net: Network, tmp_path: Path) -> None:
+    net.add("192.168.77.1", phone="192.168.77.2")
+    with net.claiming(NAME, "192.168.77.2"), serving(tmp_path, "--open", prefix=net.on_the_computer, env=MDNS) as server:
+        second = NAME.replace(".local", "-2.local")
+        server.wait_for(f"http://{second}:8000/ (")
+        assert f'"name": "{second}"' in net.get(f"http://{second}:8000/healthz", ip="192.168.77.1")
+
+
+@pytest.mark.parametrize(("arguments", "env"), [(["--host", "127.0.0.1"], MDNS), ([], {"LLMSITE_MDNS": "0"})], ids=["loopback alone", "switched off"])
+def test_nothing_is_published_unasked(net: Network, tmp_path: Path, arguments: list[str], env: dict[str, str]) -> None:
+    net.add("192.168.77.1", phone="192.168.77.2")
+    with serving(tmp_path, "--open", *arguments, prefix=net.on_the_computer, env=env) as server:
+        server.wait_for("Only this computer" if arguments else "Scan it")
+        assert net.finds(NAME, seconds=4) == ""
+        assert not any(".local" in line for line in server.lines)
+
+
+@pytest.mark.parametrize("kind", ["uvicorn", "daphne", "runserver"])
+def test_other_servers_have_checked_addresses_and_the_name_too(net: Network, tmp_path: Path, kind: Literal["uvicorn", "daphne", "runserver"]) -> None:
+    net.add("192.168.77.1", phone="192.168.77.2")
+    server = Server(kind, tmp_path, environment=MDNS)
+    with net.running(server, everywhere(kind)):
+        net.wait_for(f'"name": "{NAME}"', "http://192.168.77.1:8000/healthz")
+        assert net.finds(NAME) == "192.168.77.1"
+        page = net.page()
+    assert "http://192.168.77.1:8000/pair/?code=" in page
+    assert f"http://{NAME}:8000/pair/?code=" in page
