@@ -17,6 +17,7 @@ from django.contrib.auth import get_user_model
 from llmsite import lock
 from llmsite.config import Config
 from llmsite.reach import Place
+from llmsite.secret import make_only_private_files
 from llmsite.serve import console, database
 from llmsite.serve.desk import Desk, Pairing
 from llmsite.serve.exits import Exit, Stopped, explain
@@ -36,6 +37,7 @@ logger = logging.getLogger(__name__)
 def serve(config: Config, *, timings: bool, qr: bool) -> NoReturn:
     """Serve until stopped, then end the process. What goes wrong is one sentence on the terminal and an exit code."""
     code = Exit.OK
+    make_only_private_files()
     clock = Timings()
     _stop_like_ctrl_c()
     console.speak_plainly(config.data / "logs" / "llmsite.log")
