@@ -516,7 +516,7 @@ def test_it_is_hidden_beside_the_chat_and_that_is_remembered(server: Server, ope
 def test_the_drawer_keeps_the_focus_and_closes_in_every_way(server: Server, open_page: OpenPage) -> None:
     title = named("in the drawer")
     stored(server, title)
-    page = open_page(server.port, **PHONE).page
+    page = open_page(server.port, reduced_motion="reduce", **PHONE).page
     sidebar, menu = page.locator("#sidebar"), page.locator("#menu")
 
     def reopen() -> None:
