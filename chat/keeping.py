@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from datetime import datetime, timedelta
 from typing import Any
-from uuid import UUID
+from uuid import UUID, uuid4
 
 from django.db import transaction
 from django.utils import timezone
 
 from chat import search, sockets
-from chat.exporting import ExportedConversation
-from chat.models import Conversation, Device, Feedback, Message
+from chat.exporting import ExportedConversation, ExportedMessage
+from chat.models import Conversation, Device, Feedback, Message, SearchEntry
 from chat.services import Refused, own_message, persona_id
 
 TITLE_CHARS = 200
 COMMENT_CHARS = 2000
+BATCH = 500
 
 
 def update_conversation(*, owner: UUID, conversation: UUID, **changes: Any) -> None:
@@ -80,34 +82,42 @@ def restore_conversation(*, owner: UUID, conversation: UUID) -> None:
 
 def import_conversation(*, device: Device, data: ExportedConversation) -> Conversation:
     """Store an exported conversation as a new one of this device's person. No audit comes along: nothing here has made those answers."""
+    now = timezone.now()
+    made = Conversation(
+        owner_id=device.owner_id,
+        title=data.title[:TITLE_CHARS],
+        options=data.options.model_dump(exclude_none=True),
+        created_at=data.created_at or now,
+    )
+    ids = {row.id: uuid4() for row in data.messages}
+    # Those without a time have one each all the same: messages are shown in its order.
+    messages = [_imported(row, made, ids, device, now + timedelta(microseconds=place)) for place, row in enumerate(data.messages)]
+    rated = [Feedback(message_id=ids[row.id], device=device, rating=row.rating, comment=row.comment) for row in data.messages if row.rating]
+    found = search.entries(messages)
+    leaf = ids.get(data.leaf or "") or (messages[-1].id if messages else None)
+    # Everything is made before, and in few statements: answers that are being written wait for this transaction.
     with transaction.atomic():
-        made = Conversation.objects.create(
-            owner_id=device.owner_id,
-            title=data.title[:TITLE_CHARS],
-            options=data.options.model_dump(exclude_none=True),
-            created_at=data.created_at or timezone.now(),
-        )
-        ids: dict[str, UUID] = {}
-        for row in data.messages:
-            parent = ids.get(row.parent) if row.parent else None
-            message = Message.objects.create(
-                conversation=made,
-                parent_id=parent,
-                role=row.role,
-                content=row.content,
-                thinking=row.thinking,
-                thinking_s=row.thinking_s,
-                device=device,
-                created_at=row.created_at or timezone.now(),
-            )
-            search.index(message)
-            if row.rating:
-                Feedback.objects.create(message=message, device=device, rating=row.rating, comment=row.comment)
-            ids[row.id] = message.id
-        leaf = ids.get(data.leaf or "") or (list(ids.values())[-1] if ids else None)
+        made.save(force_insert=True)
+        Message.objects.bulk_create(messages, batch_size=BATCH)
+        SearchEntry.objects.bulk_create(found, batch_size=BATCH)
+        Feedback.objects.bulk_create(rated, batch_size=BATCH)
         Conversation.objects.filter(id=made.id).update(leaf=leaf)
         _tell(device.owner_id, made.id)
-        return made
+    return made
+
+
+def _imported(row: ExportedMessage, conversation: Conversation, ids: Mapping[str, UUID], device: Device, now: datetime) -> Message:
+    return Message(
+        id=ids[row.id],
+        conversation=conversation,
+        parent_id=ids[row.parent] if row.parent else None,
+        role=row.role,
+        content=row.content,
+        thinking=row.thinking,
+        thinking_s=row.thinking_s,
+        device=device,
+        created_at=row.created_at or now,
+    )
 
 
 def rate(*, device: Device, message: UUID, rating: int, comment: str = "") -> None:

@@ -7,6 +7,7 @@ beginning: `load` finds `loading`. https://www.sqlite.org/fts5.html#external_con
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from typing import TypedDict
 
 from django.db import connection
@@ -39,6 +40,11 @@ def index(message: Message) -> None:
         SearchEntry.objects.update_or_create(message=message, defaults={"text": segment(message.content)})
     else:
         SearchEntry.objects.filter(message=message).delete()
+
+
+def entries(messages: Iterable[Message]) -> list[SearchEntry]:
+    """What `index` stores, for many messages that were not stored before."""
+    return [SearchEntry(message=message, text=segment(message.content)) for message in messages if message.content.strip()]
 
 
 def matching(query: str) -> QuerySet[Message]:

@@ -13,7 +13,7 @@ SENTENCE_END = re.compile(r"(?<=[。！？])|(?<=[.!?])\s")
 
 def title_of(content: str) -> str:
     """The first sentence, without Markdown, at most MOST_CHARS long and cut between words. Blank for blank text."""
-    plain = " ".join(MARKS.sub("", CODE.sub(" ", content)).split()) or " ".join(content.split())
+    plain = " ".join(MARKS.sub("", CODE.sub(" ", content)).split()) or " ".join(MARKS.sub("", content).split())
     first = next((part.strip() for part in SENTENCE_END.split(plain) if part.strip()), "")
     if len(first) <= MOST_CHARS:
         return first
