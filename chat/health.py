@@ -13,7 +13,8 @@ CHECK_S = 5.0
 
 
 async def healthz(request: HttpRequest) -> JsonResponse:
-    """`instance` tells this server process from any other; `protocol` is what ws/chat/ speaks; `name` is its .local name or ""; `progress` is there while it loads."""
+    """`instance` tells this server process from any other; `protocol` is what ws/chat/ speaks; `name` is its .local name or ""; `progress` is
+    there while it loads."""
     runtime = request.scope["state"]["runtime"]  # type: ignore[attr-defined]
     body = {"status": runtime.state, "instance": runtime.instance, "protocol": VERSION, "name": runtime.address_name}
     if runtime.state == "loading":
