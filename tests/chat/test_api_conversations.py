@@ -264,7 +264,7 @@ async def test_what_is_imported_is_all_or_nothing(person: Person, monkeypatch: p
     def full(*_: Any) -> None:
         raise OSError("the disk is full")
 
-    monkeypatch.setattr("chat.search.index", full)
+    monkeypatch.setattr("chat.keeping._tell", full)
     response = await ask("POST", "conversations/import", token=person.token, json=file())
     assert code_and_message(response)[:2] == (500, "internal")
     assert not await Conversation.objects.aexists()
