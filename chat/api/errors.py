@@ -50,6 +50,8 @@ def refusal(status: int, code: str, *, message: str = "", retry_after_s: int | N
     response = JsonResponse(body, status=status, json_dumps_params={"ensure_ascii": False})
     if retry_after_s is not None:
         response["Retry-After"] = str(retry_after_s)
+    if status == 401:
+        response["WWW-Authenticate"] = "Bearer"
     return response
 
 

@@ -75,6 +75,7 @@ def test_the_routes_are_all_there_are() -> None:
 async def test_without_pairing_nothing(places: dict[str, str], method: str, path: str, body: Any) -> None:
     response = await ask(method, path.format(**places), json=body)
     assert code_and_message(response)[:2] == (401, "not_paired")
+    assert response.headers["www-authenticate"] == "Bearer"
 
 
 @pytest.mark.parametrize(("method", "path", "body"), ROUTES, ids=ids)

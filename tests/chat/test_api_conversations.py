@@ -54,6 +54,14 @@ async def test_the_list_page_by_page(person: Person) -> None:
     assert [row["title"] for row in await pages(person, "conversations", q="question 3")] == ["question 3"]
 
 
+async def test_one_row_of_the_list(person: Person, conversation: str) -> None:
+    await sync_to_async(chat)(person, "another")
+    listed = (await ask("GET", f"conversations?id={conversation}", token=person.token)).json()
+    assert [row["id"] for row in listed["items"]] == [conversation]
+    stranger = await sync_to_async(pair)("stranger")
+    assert (await ask("GET", f"conversations?id={conversation}", token=stranger.token)).json() == {"items": [], "next": None}
+
+
 async def test_the_messages_page_by_page(person: Person, conversation: str) -> None:
     for n in range(2):
         await sync_to_async(chat)(person, f"and {n}?", f"so {n}", conversation=(await Conversation.objects.aget(id=conversation)).id)
