@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+from pydantic_core import PydanticCustomError
 
 from chat.protocol import MAX_MESSAGE_CHARS, Options
 
@@ -21,13 +22,13 @@ MAX_ANSWER_CHARS = 1_000_000
 def no_boolean(value: Any) -> Any:
     """To Python, true is 1."""
     if isinstance(value, bool):
-        raise ValueError(f"expected a number, got {str(value).lower()}")
+        raise PydanticCustomError("float_type", "expected a number")
     return value
 
 
 def _text(value: Any) -> Any:
     if not isinstance(value, str):
-        raise ValueError(f"expected a date with time (ISO 8601), got {value}")
+        raise PydanticCustomError("datetime_type", "expected a date with time")
     return value
 
 
@@ -35,7 +36,7 @@ def _in_utc(time: datetime) -> datetime:
     try:
         return time.astimezone(UTC)
     except OverflowError as error:
-        raise ValueError(f"expected a time of our calendar, got {time.isoformat()}") from error
+        raise PydanticCustomError("datetime_type", "expected a date with time") from error
 
 
 Time = Annotated[AwareDatetime, BeforeValidator(_text), AfterValidator(_in_utc)]
@@ -63,9 +64,9 @@ class ExportedMessage(_Row):
     @model_validator(mode="after")
     def _storable(self) -> ExportedMessage:
         if self.role == "user" and len(self.content) > MAX_MESSAGE_CHARS:
-            raise ValueError(f"a message of a person has at most {MAX_MESSAGE_CHARS} characters, this one has {len(self.content)}")
+            raise PydanticCustomError("question_too_long", "a question has at most {most} characters", {"most": MAX_MESSAGE_CHARS})
         if "\0" in self.content + self.thinking + self.comment:
-            raise ValueError("expected text, got a NUL")
+            raise PydanticCustomError("nul", "a NUL cannot be stored")
         return self
 
 
@@ -86,9 +87,10 @@ class ExportedConversation(_Row):
         seen: set[str] = set()
         for message in self.messages:
             if message.id in seen:
-                raise ValueError(f"two messages have the id {message.id}")
+                raise PydanticCustomError("same_id", "two messages have the id {id}", {"id": message.id})
             if message.parent is not None and message.parent not in seen:
-                raise ValueError(f"message {message.id} follows {message.parent}, which does not come before it")
+                ids = {"id": message.id, "parent": message.parent}
+                raise PydanticCustomError("no_parent", "message {id} follows {parent}, which does not come before it", ids)
             seen.add(message.id)
         return self
 

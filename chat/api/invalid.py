@@ -42,6 +42,14 @@ EXPECTED: Mapping[str, tuple[str, str]] = {
 }
 """Pydantic's kinds of error: (English, Chinese)."""
 
+FILE: Mapping[str, tuple[str, str]] = {
+    "question_too_long": ("{field}: a question has at most {most} characters.", "{field}：一条提问最多 {most} 个字。"),
+    "nul": ("{field}: a NUL cannot be stored.", "{field}：含有无法保存的 NUL 字符。"),
+    "same_id": ("Two messages have the id {id}.", "有两条消息的 id 同为 {id}。"),
+    "no_parent": ("Message {id} follows {parent}, which does not come before it.", "消息 {id} 接在 {parent} 之后，但后者不在它前面。"),
+}
+"""What exporting.py finds wrong with a file beyond its fields."""
+
 
 def sentence_of(error: Mapping[str, Any], language: str) -> str:
     """The sentence for one entry of pydantic's `errors()`, whose `loc` begins with where the value was: query, path or body."""
@@ -51,8 +59,8 @@ def sentence_of(error: Mapping[str, Any], language: str) -> str:
         return _missing(field, chinese)
     if error["type"] == "extra_forbidden":
         return f"这里没有名为 {field} 的字段。" if chinese else f"The field {field} is not known here."
-    if error["type"] == "value_error":
-        return f"{field}: {error['ctx']['error']}." if field else f"{error['ctx']['error']}."
+    if error["type"] in FILE:
+        return FILE[error["type"]][chinese].format(field=field, **error.get("ctx", {}))
     expected = _expected(error, chinese)
     got = _short(error.get("input"))
     where = field or ("请求正文" if chinese else "the body")

@@ -12,6 +12,7 @@ from asgiref.sync import sync_to_async
 from chat import services
 from chat.api.conversations import file_name
 from chat.models import Conversation, Message, Persona
+from chat.protocol import MAX_MESSAGE_CHARS
 from tests.chat.api import Person, ask, chat, code_and_message, pair
 
 
@@ -233,14 +234,14 @@ def file(**changes: Any) -> dict[str, Any]:
         ({"format": "chatgpt"}, "format: expected one of 'llmsite-conversation', got “chatgpt”."),
         ({"version": 2}, "version: expected one of 1, got “2”."),
         ({"messages": [{"id": "1", "role": "god"}]}, "messages.0.role: expected one of 'system', 'user' or 'assistant', got “god”."),
-        ({"messages": [{"id": "1", "role": "user"}, {"id": "1", "role": "user"}]}, "two messages have the id 1."),
-        ({"messages": [{"id": "1", "parent": "2", "role": "user"}]}, "message 1 follows 2, which does not come before it."),
+        ({"messages": [{"id": "1", "role": "user"}, {"id": "1", "role": "user"}]}, "Two messages have the id 1."),
+        ({"messages": [{"id": "1", "parent": "2", "role": "user"}]}, "Message 1 follows 2, which does not come before it."),
         ({"messages": [{"role": "user"}]}, "The field messages.0.id is missing."),
         ({"messages": "none"}, "messages: expected a list, got “none”."),
         ({"options": {"temperature": 9}}, "options.temperature: expected a number of 2 or less, got “9”."),
-        ({"created_at": "0001-01-01T00:00:00+23:59"}, "created_at: expected a time of our calendar, got 0001-01-01T00:00:00+23:59."),
-        ({"created_at": 5}, "created_at: expected a date with time (ISO 8601), got 5."),
-        ({"messages": [{"id": "1", "role": "user", "rating": True}]}, "messages.0.rating: expected a number, got true."),
+        ({"created_at": "0001-01-01T00:00:00+23:59"}, "created_at: expected a date with time (ISO 8601), got “0001-01-01T00:00:00+23:59”."),
+        ({"created_at": 5}, "created_at: expected a date with time (ISO 8601), got “5”."),
+        ({"messages": [{"id": "1", "role": "user", "rating": True}]}, "messages.0.rating: expected a number, got “true”."),
         ({"messages": [{"id": "1", "role": "user", "thinking_s": "1.5"}]}, "messages.0.thinking_s: expected a number, got “1.5”."),
         ({"created_at": "yesterday"}, "created_at: expected a date with time (ISO 8601), got “yesterday”."),
     ],
@@ -249,6 +250,18 @@ async def test_a_file_that_is_none_of_ours_is_refused_whole(person: Person, chan
     response = await ask("POST", "conversations/import", token=person.token, json=file(**changes))
     assert code_and_message(response) == (422, "invalid", said)
     assert not await Conversation.objects.aexists()
+
+
+async def test_what_is_wrong_with_a_file_in_chinese(person: Person) -> None:
+    rows = [{"id": "1", "parent": "2", "role": "user"}]
+    for messages, said in [
+        (rows, "消息 1 接在 2 之后，但后者不在它前面。"),
+        ([{"id": "a", "role": "user"}] * 2, "有两条消息的 id 同为 a。"),
+        ([{"id": "a", "role": "user", "content": "x" * (MAX_MESSAGE_CHARS + 1)}], "messages.0：一条提问最多 100000 个字。"),
+        ([{"id": "a", "role": "user", "rating": True}], "messages.0.rating：应为数字，收到的是 “true”。"),
+    ]:
+        response = await ask("POST", "conversations/import", token=person.token, json=file(messages=messages), language="zh-CN")
+        assert code_and_message(response) == (422, "invalid", said)
 
 
 async def test_a_file_that_is_no_json(person: Person) -> None:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import json
+from string import Formatter
 from typing import Any
 
 import pytest
 
-from chat.api import conversations
+from chat.api import conversations, invalid
 from chat.api.body import MAX_BODY_BYTES
 from chat.protocol import MAX_MESSAGE_CHARS
 from chat.sentences import CHINESE, ENGLISH
@@ -145,3 +146,9 @@ async def test_a_wrong_value_in_chinese(person: Person, path: str) -> None:
 
 def test_every_sentence_is_there_in_both_languages() -> None:
     assert set(ENGLISH) <= set(CHINESE)
+
+
+@pytest.mark.parametrize(("english", "chinese"), [*invalid.EXPECTED.values(), *invalid.FILE.values()])
+def test_both_languages_name_the_same_figures(english: str, chinese: str) -> None:
+    figures = [{name for _, name, _, _ in Formatter().parse(text) if name} for text in (english, chinese)]
+    assert figures[0] == figures[1]
