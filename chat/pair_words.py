@@ -72,9 +72,9 @@ SENTENCES: dict[str, tuple[str, str]] = {
         "手机或电脑上的 VPN 可能会把这个地址的流量带走，请暂时关闭。",
     ),
     "trouble_changed": (
-        "The address has changed and the phone is a stranger again? Browsers know a pairing by the address. Pair it as another device of its person, "
-        "below, and its conversations are back.",
-        "地址变了，手机又要配对？浏览器按地址记住配对。请在下方选择这个人的“再配对一台设备”，原来的对话就会回来。",
+        "The address has changed and the phone is a stranger again? Browsers know a pairing by the address. Under “Paired devices”, choose "
+        "“Another device” beside its person, and the conversations are back.",
+        "地址变了，手机又要配对？浏览器按地址记住配对。请在“已配对的设备”里找到这个人，选择“再配对一台设备”，原来的对话就会回来。",
     ),
     # --- the Wi-Fi ---------------------------------------------------------------------------------------------------------------
     "wifi_title": ("A code that joins the Wi-Fi", "扫码连 Wi-Fi"),

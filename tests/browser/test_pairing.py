@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 from typing import Literal
 
 import pytest
+from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, BrowserContext, Page, Route, expect
 
 from tests.browser.chat import LIMIT_MS
@@ -191,6 +192,8 @@ def test_nothing_is_cut_off(server: Server, open_browser: OpenBrowser, locale: s
         page.evaluate("for (const details of document.querySelectorAll('details')) details.open = true")
         assert page.evaluate("document.documentElement.scrollWidth") <= width
         assert page.locator("html").get_attribute("lang") == ("zh-Hans" if locale == "zh-CN" else "en")
+        found = [violation for violation in Axe().run(page).response["violations"] if violation["impact"] in ("serious", "critical")]
+        assert not found, [(violation["id"], [node["html"] for node in violation["nodes"]]) for violation in found]
         for control in page.locator("button:visible, .button:visible, input:not([type=hidden]):visible").all():
             box = control.bounding_box()
             assert box

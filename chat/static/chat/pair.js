@@ -6,6 +6,7 @@
  */
 
 const EVERY_MS = 2000;
+const SAID_MS = 12000;
 
 /** @param {string} id @returns {any} */
 const byId = (id) => document.getElementById(id);
@@ -13,9 +14,13 @@ const byId = (id) => document.getElementById(id);
 /** When the code on the page grows too old, by this page's clock. */
 let deadline = 0;
 
-/** @param {"paired"|"expired"|"moved"|"lost"} what */
+let silence = 0;
+
+/** For a while; that the server is lost, until it is back. @param {"paired"|"expired"|"moved"|"lost"} what */
 function say(what, name = "") {
   byId("said").textContent = byId("said").dataset[what].replace("{name}", name);
+  clearTimeout(silence);
+  if (what !== "lost") silence = setTimeout(() => (byId("said").textContent = ""), SAID_MS);
 }
 
 function takeTime() {
