@@ -18,7 +18,7 @@ export class Meter {
     this.button = byId("meter");
     this.warning = byId("meter-warning");
     this.arc = ring(this.button);
-    this.popup = new Popup(this.button, words.meter.about, () => this.#fill());
+    this.popup = new Popup(this.button, words.meter.title, () => this.#fill());
     /** @type {import("./meter_use.js").Use|null} */
     this.use = null;
   }

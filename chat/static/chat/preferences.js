@@ -8,6 +8,8 @@
 
 export const THEME = "llmsite_theme";
 export const LANGUAGE = "llmsite_language";
+/** All that are written by the page; the third says whether the list is hidden. */
+export const COOKIES = [THEME, LANGUAGE, "llmsite_list"];
 export const SIZES = ["small", "normal", "large", "larger"];
 const YEAR_S = 365 * 86_400;
 

@@ -8,7 +8,7 @@ import { byId, iconButton, make } from "./dom.js";
 import { Meter } from "./meter.js";
 import { useOf } from "./meter_use.js";
 import { Picker } from "./picker.js";
-import { cookie, LANGUAGE, Preferences, showSize } from "./preferences.js";
+import { cookie, COOKIES, LANGUAGE, Preferences, showSize } from "./preferences.js";
 import { AppearancePanel } from "./settings_appearance.js";
 import { Choices } from "./settings_choices.js";
 import { DataPanel } from "./settings_data.js";
@@ -125,18 +125,25 @@ export class Settings {
 
   /** Ask anew which models and personas there are, and who this is. What cannot be asked stays as it was. */
   async refresh() {
-    const [models, personas, me] = await Promise.allSettled([this.api.get("models"), this.api.get("personas"), this.api.get("me")]);
-    if (models.value) this.models = models.value.items ?? models.value;
-    if (personas.value) this.personas = personas.value.items ?? personas.value;
-    if (me.value) this.me = me.value;
+    await Promise.all(["models", "personas", "me"].map((name) => this.#ask(name)));
     this.#changed();
     this.#watchLoading();
+  }
+
+  /** @param {"models"|"personas"|"me"} name */
+  async #ask(name) {
+    this[name] = (await this.api.get(name).catch(() => null)) ?? this[name];
   }
 
   /** While a model loads, look again. */
   #watchLoading() {
     clearTimeout(this.looking);
-    if (this.models.some((one) => one.state === "loading")) this.looking = setTimeout(() => this.refresh(), LOADING_MS);
+    if (!this.models.some((one) => one.state === "loading")) return;
+    this.looking = setTimeout(async () => {
+      await this.#ask("models");
+      this.#changed();
+      this.#watchLoading();
+    }, LOADING_MS);
   }
 
   // --- the dialog ---------------------------------------------------------------------------------------------------------------
@@ -242,10 +249,11 @@ export class Settings {
     location.reload();
   }
 
-  /** All that this browser keeps for the person. */
-  forget() {
+  /** All that this browser keeps for the person; the page is left at once. @param {string} address */
+  forget(address) {
     this.preferences.forgetAll();
-    this.keep = () => {};
+    for (const name of COOKIES) cookie(name, "");
+    location.assign(address);
   }
 }
 

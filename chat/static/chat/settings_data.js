@@ -5,7 +5,7 @@
  */
 
 import { make } from "./dom.js";
-import { cookie, LANGUAGE, THEME } from "./preferences.js";
+import { exportAll } from "./settings_export.js";
 import { field, sentenceOf, sure } from "./settings_parts.js";
 import { words } from "./words.js";
 
@@ -18,9 +18,10 @@ export class DataPanel {
     this.own = make("section");
     this.devices = make("section");
     this.clearAbout = make("p", { className: "does" });
+    this.unpairAbout = make("p", { className: "does" });
     this.exportSaid = make("p", { className: "does", role: "status" });
     this.exportButton = make("button", { type: "button", className: "plain-button", onclick: () => this.#export() }, words.set.export);
-    const clear = sure(words.set.clearBrowser, () => this.#clear());
+    const clear = sure(words.set.clearBrowser, () => settings.forget("/"));
     this.root = make(
       "div",
       { className: "data" },
@@ -33,7 +34,9 @@ export class DataPanel {
 
   show() {
     const { unsent } = this.settings.preferences;
-    this.clearAbout.textContent = [words.set.clearAbout, unsent ? words.set.clearUnsent(unsent) : ""].join(" ").trim();
+    const lost = unsent ? ` ${words.set.clearUnsent(unsent)}` : "";
+    this.clearAbout.textContent = words.set.clearAbout + lost;
+    this.unpairAbout.textContent = words.set.unpairAbout + lost;
     const { me } = this.settings;
     const wanted = JSON.stringify([me]);
     if (wanted === this.shown) return;
@@ -53,8 +56,8 @@ export class DataPanel {
     const input = make("input", { type: "text", maxLength: MOST_NAME, value: me.device.name, autocomplete: "off" });
     const said = make("p", { className: "does", role: "status" });
     input.onchange = () => this.#rename(me, input.value.trim(), said);
-    const unpair = sure(words.set.unpair, () => this.#revoke(me.device.id, said).then((gone) => gone && location.assign("/pair/")));
-    this.own.replaceChildren(title, field(words.set.deviceName, input, words.set.deviceNameAbout), said, unpair, make("p", { className: "does" }, words.set.unpairAbout));
+    const unpair = sure(words.set.unpair, () => this.#revoke(me.device.id, said).then((gone) => gone && this.settings.forget("/pair/")));
+    this.own.replaceChildren(title, field(words.set.deviceName, input, words.set.deviceNameAbout), said, unpair, this.unpairAbout);
   }
 
   async #rename(me, name, said) {
@@ -72,14 +75,14 @@ export class DataPanel {
     const said = make("p", { className: "does", role: "status" });
     let devices = [];
     try {
-      const answer = await this.settings.api.get("devices");
-      devices = answer.items ?? answer;
+      devices = await this.settings.api.get("devices");
     } catch (error) {
       said.textContent = sentenceOf(error);
     }
     const rows = devices.map((device) => this.#device(device, said));
-    this.devices.hidden = !devices.length && !said.textContent;
-    this.devices.replaceChildren(make("h3", {}, words.set.devices), make("ul", { className: "devices" }, ...rows), said);
+    const more = make("a", { className: "plain-button", href: "/pair/" }, words.set.connect);
+    this.devices.hidden = Boolean(this.settings.me?.open);
+    this.devices.replaceChildren(make("h3", {}, words.set.devices), make("ul", { className: "devices" }, ...rows), said, more);
   }
 
   #device(device, said) {
@@ -105,7 +108,8 @@ export class DataPanel {
     this.exportButton.disabled = true;
     try {
       const tell = (done) => (this.exportSaid.textContent = words.set.exporting(done));
-      const conversations = await exportAll(this.settings.api, tell);
+      const wait = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
+      const conversations = await exportAll(this.settings.api, wait, tell);
       save(conversations);
       this.exportSaid.textContent = words.set.exported(conversations.length);
     } catch (error) {
@@ -114,34 +118,12 @@ export class DataPanel {
       this.exportButton.disabled = false;
     }
   }
-
-  #clear() {
-    this.settings.forget();
-    cookie(THEME, "");
-    cookie(LANGUAGE, "");
-    location.assign("/");
-  }
 }
 
 function seenOf(when) {
   if (!when) return words.set.neverSeen;
   const format = new Intl.DateTimeFormat(document.documentElement.lang, { dateStyle: "medium", timeStyle: "short" });
   return words.set.seen(format.format(new Date(when)));
-}
-
-/** Every conversation as the server exports it, page by page. @param {{get(path: string): Promise<any>}} api @param {(done: number) => void} tell */
-async function exportAll(api, tell) {
-  const conversations = [];
-  let cursor = null;
-  do {
-    const page = await api.get(`conversations?limit=50${cursor ? `&cursor=${encodeURIComponent(cursor)}` : ""}`);
-    for (const { id } of page.items) {
-      conversations.push(await api.get(`conversations/${id}/export?format=json`));
-      tell(conversations.length);
-    }
-    cursor = page.next;
-  } while (cursor);
-  return conversations;
 }
 
 /** Hand a file to the person. */
