@@ -26,7 +26,7 @@ from chat.admin.forms import SAMPLING_FIELDS, ConversationForm
 from chat.admin.lists import List, Rows
 from chat.admin.names import RATINGS, ending
 from chat.admin.overview import Overview, overviews
-from chat.admin.transcript import transcript
+from chat.admin.transcript import moment, transcript
 from chat.models import Conversation, Feedback, Message, Run
 from chat.search import matching
 
@@ -49,7 +49,7 @@ class ConversationAdmin(List):
     """The record is read-only; the persona and the sampling of what comes next are the owner's to set."""
 
     form = ConversationForm
-    list_display = ("what", "who", "models", "messages", "rating", "ended", "updated_at")
+    list_display = ("what", "who", "rating", "ended", "updated")
     list_display_links = None
     list_filter = (Between, Person, ByDevice, ByModel, ByRating, ByReason, Deleted)
     list_select_related = ("owner",)
@@ -78,21 +78,15 @@ class ConversationAdmin(List):
         overview: Overview = row.overview
         title = row.title or gettext("(no title)")
         gone = format_html(' <span class="gone">{}</span>', gettext("deleted")) if row.deleted_at else ""
-        return format_html('<a href="{}">{}</a>{}{}', row.url, title, gone, _snippet(row, overview))
+        count = ngettext("%(count)d message", "%(count)d messages", overview.messages) % {"count": overview.messages}
+        about = " · ".join([count, *overview.models])
+        return format_html('<a href="{}">{}</a>{}<span class="quiet">{}</span>{}', row.url, title, gone, about, _snippet(row, overview))
 
     @admin.display(description=_("person and devices"), ordering="owner__name")
     def who(self, row: Conversation) -> SafeString:
         whose = person(row.owner)
         devices = ", ".join(name for name in (gettext(name) if name else "" for name in row.overview.devices) if name not in ("", whose))
         return format_html('{}<span class="quiet">{}</span>', whose, devices)
-
-    @admin.display(description=_("models"))
-    def models(self, row: Conversation) -> str:
-        return ", ".join(row.overview.models) or "–"
-
-    @admin.display(description=_("messages"))
-    def messages(self, row: Conversation) -> int:
-        return int(row.overview.messages)
 
     @admin.display(description=_("rating"))
     def rating(self, row: Conversation) -> str:
@@ -101,6 +95,10 @@ class ConversationAdmin(List):
     @admin.display(description=_("last answer"))
     def ended(self, row: Conversation) -> str:
         return ending(row.overview.status, row.overview.finish_reason) or "–"
+
+    @admin.display(description=_("updated"), ordering="updated_at")
+    def updated(self, row: Conversation) -> str:
+        return moment(row.updated_at)[:-3]
 
     # --- the page of one ---
 

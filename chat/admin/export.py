@@ -21,6 +21,8 @@ from chat.models import Conversation, Feedback, Message, Run
 
 BATCH = 20
 """Conversations that are in memory at a time."""
+SEPARATORS = {0x85: "\\u0085", 0x2028: "\\u2028", 0x2029: "\\u2029"}
+"""What JSON lets stand and readers of lines take for the end of one."""
 RUN_FIELDS = (
     "id", "status", "finish_reason", "options", "model", "prompt", "template_hash", "sampling", "seed", "prompt_tokens", "completion_tokens",
     "context_limit", "dropped_messages", "queue_s", "first_token_s", "total_s", "tokens_per_second", "error_code", "error", "base_answer",
@@ -45,7 +47,7 @@ async def _stream(ids: list[UUID]) -> AsyncIterator[str]:
 
 
 def _batch(ids: list[UUID]) -> str:
-    return "".join(f"{json.dumps(line, ensure_ascii=False, cls=DjangoJSONEncoder)}\n" for line in lines(ids))
+    return "".join(f"{json.dumps(line, ensure_ascii=False, cls=DjangoJSONEncoder).translate(SEPARATORS)}\n" for line in lines(ids))
 
 
 def lines(ids: list[UUID]) -> Iterator[dict[str, Any]]:

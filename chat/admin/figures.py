@@ -135,11 +135,11 @@ def _numbers(seen: Iterable[int], cut: Cut, now: datetime) -> list[int]:
 
 
 def _count(found: Figures, counted: list[tuple[Any, ...]], numbers: list[int]) -> None:
-    reasons = sorted({row[2] for row in counted})
-    often = Counter[str]()
+    often, ended = Counter[str](), Counter[str]()
     for row in counted:
         often[row[1]] += row[RUNS]
-    found.by_reason = {name: _line(numbers, _sum([row for row in counted if row[2] == name], RUNS), 0) for name in reasons}
+        ended[row[2]] += row[RUNS]
+    found.by_reason = {name: _line(numbers, _sum([row for row in counted if row[2] == name], RUNS), 0) for name, _ in ended.most_common()}
     models = [name for name, _ in often.most_common(MOST_MODELS)]
     found.by_model = {name: _line(numbers, _sum([row for row in counted if row[1] == name], RUNS), 0) for name in models}
     found.tokens = {"prompt": _line(numbers, _sum(counted, PROMPTS), 0), "completion": _line(numbers, _sum(counted, ANSWERS), 0)}

@@ -9,7 +9,8 @@ from django.contrib import admin
 from django.contrib.admin.views.main import ChangeList
 from django.core.paginator import Paginator
 from django.db.models import Model
-from django.http import HttpRequest
+from django.http import HttpRequest, HttpResponse
+from django.utils.text import capfirst
 
 COUNT_AT_MOST = 2000
 
@@ -39,7 +40,7 @@ class Rows(ChangeList):
 
     def get_results(self, request: HttpRequest) -> None:
         super().get_results(request)
-        keys = self.paginator.keys[(self.page_num - 1) * self.list_per_page : self.page_num * self.list_per_page]
+        keys = self.paginator.keys[:COUNT_AT_MOST][(self.page_num - 1) * self.list_per_page : self.page_num * self.list_per_page]
         found = self.apply_select_related(self.root_queryset).in_bulk(keys)
         self.result_list = [found[key] for key in keys if key in found]
 
@@ -58,6 +59,10 @@ class List(admin.ModelAdmin):
 
     def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[ChangeList]:
         return Rows
+
+    def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
+        """Named by what it lists: «select … to change» is not what one does here."""
+        return super().changelist_view(request, {"title": capfirst(self.opts.verbose_name_plural), **(extra_context or {})})
 
     def has_add_permission(self, request: HttpRequest) -> bool:
         return False

@@ -16,7 +16,7 @@ from django.utils.translation import gettext_lazy as _
 from chat.admin.filters import CreatedBetween, RunModel, RunReason
 from chat.admin.lists import Record, number, seconds
 from chat.admin.names import ending
-from chat.admin.transcript import audit_rows
+from chat.admin.transcript import brief_rows, more_rows
 from chat.models import Run
 
 HEAVY = ("prompt", "frames", "sampling", "options")
@@ -71,7 +71,7 @@ class RunAdmin(Record):
 
     @admin.display(description=_("audit"))
     def audit(self, run: Run) -> SafeString:
-        rows = [*audit_rows(run), (gettext("run"), str(run.id)), (gettext("template hash"), run.template_hash)]
+        rows = [*brief_rows(run), *more_rows(run), (gettext("error"), run.error or "–"), (gettext("run"), str(run.id))]
         return format_html('<dl class="audit">{}</dl>', format_html_join("", "<div><dt>{}</dt><dd>{}</dd></div>", rows))
 
     @admin.display(description=_("prompt, exactly as the model got it"))

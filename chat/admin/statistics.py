@@ -41,7 +41,7 @@ def page(request: HttpRequest) -> HttpResponse:
         "model": model,
         "totals": _totals(found),
         "plots": plots,
-        "data": {"times": found.times, "days": found.width >= DAY, "plots": [_drawn(plot) for plot in plots]},
+        "data": {"times": found.times, "from": gettext("from"), "days": found.width >= DAY, "plots": [_drawn(plot) for plot in plots]},
         "rows": [_model_row(row) for row in found.models],
     }
     return TemplateResponse(request, "admin/chat/statistics.html", context)
@@ -67,10 +67,10 @@ def _plots(found: Figures) -> list[dict[str, Any]]:
     plots = [
         _plot("reasons", gettext("Runs by finish reason"), gettext("runs"), reasons, found),
         _plot("models", gettext("Runs by model"), gettext("runs"), by_model, found),
-        _plot("tokens", gettext("Tokens"), gettext("tokens"), tokens, found),
-        _plot("first", gettext("Time to the first token"), gettext("seconds"), found.first_token, found),
-        _plot("speed", gettext("Speed of an answer"), gettext("tokens/s"), found.speed, found),
-        _plot("ratings", gettext("Ratings"), gettext("ratings"), thumbs, found),
+        _plot("tokens", gettext("Prompts and answers"), gettext("tokens"), tokens, found),
+        _plot("first", gettext("Time to the first token, p50 and p90"), gettext("seconds"), found.first_token, found),
+        _plot("speed", gettext("Speed of an answer, p50 and p90"), gettext("tokens/s"), found.speed, found),
+        _plot("ratings", gettext("Thumbs"), gettext("ratings"), thumbs, found),
     ]
     return [plot for plot in plots if any(value for _, line in plot["series"] for value in line)]
 

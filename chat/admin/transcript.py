@@ -40,10 +40,11 @@ class Block:
 
 @dataclass(frozen=True)
 class Audit:
-    """What is known of one run. `rows` are (name, value), ready to be shown."""
+    """What is known of one run, as (name, value), ready to be shown: what one wants to see at once, and the rest."""
 
     run: Run
     rows: list[tuple[str, str]]
+    more: list[tuple[str, str]]
     prompt: str
     prompt_chars: int
 
@@ -169,33 +170,41 @@ def runs_with_prompts(runs: QuerySet[Run]) -> QuerySet[Run]:
 
 def audit(run: Run) -> Audit:
     """Of a run from `runs_with_prompts`."""
-    return Audit(run, audit_rows(run), run.prompt_start, run.prompt_chars)
+    return Audit(run, brief_rows(run), more_rows(run), run.prompt_start, run.prompt_chars)
 
 
-def audit_rows(run: Run) -> list[tuple[str, str]]:
-    """Everything that is stored of a run but its prompt, as (name, value)."""
-    rows: list[tuple[Any, str]] = [
+def brief_rows(run: Run) -> list[tuple[str, str]]:
+    return _named(
         (_("model"), run.model or "–"),
         (_("finish reason"), ending(run.status, run.finish_reason)),
-        (_("error"), f"{run.error_code}: {run.error}".strip(": ")),
-        (_("first token"), seconds(run.first_token_s)),
         (_("queue wait"), seconds(run.queue_s)),
-        (_("tokens/s"), number(run.tokens_per_second)),
+        (_("first token"), seconds(run.first_token_s)),
         (_("total"), seconds(run.total_s)),
+        (_("tokens/s"), number(run.tokens_per_second)),
+        (_("tokens"), f"{number(run.prompt_tokens)} + {number(run.completion_tokens)} / {number(run.context_limit)}"),
+        (_("sampling"), _pairs(run.sampling)),
+        (_("seed"), number(run.seed)),
+    )
+
+
+def more_rows(run: Run) -> list[tuple[str, str]]:
+    return _named(
         (_("prompt tokens"), number(run.prompt_tokens)),
         (_("completion tokens"), number(run.completion_tokens)),
         (_("context limit"), number(run.context_limit)),
-        (_("messages dropped"), str(run.dropped_messages) if run.dropped_messages else ""),
-        (_("continues at character"), str(run.base_answer or run.base_thinking or "")),
-        (_("seed"), number(run.seed)),
-        (_("sampling"), _pairs(run.sampling)),
+        (_("messages dropped"), str(run.dropped_messages)),
         (_("asked for"), _pairs(run.options)),
-        (_("template hash"), run.template_hash[:16]),
+        (_("continues at character"), str(run.base_answer or run.base_thinking or "")),
         (_("device"), device_label(run.device) if run.device else ""),
         (_("asked"), moment(run.created_at)),
         (_("started"), moment(run.started_at)),
         (_("ended"), moment(run.ended_at)),
-    ]
+        (_("error code"), run.error_code),
+        (_("template hash"), run.template_hash),
+    )
+
+
+def _named(*rows: tuple[Any, str]) -> list[tuple[str, str]]:
     return [(str(name), value) for name, value in rows if value]
 
 
@@ -204,7 +213,7 @@ def moment(when: Any) -> str:
 
 
 def _pairs(values: dict[str, Any]) -> str:
-    return ", ".join(f"{name} {json.dumps(value, ensure_ascii=False)}" for name, value in values.items() if value is not None)
+    return " · ".join(f"{name} {json.dumps(value, ensure_ascii=False)}" for name, value in values.items() if value is not None)
 
 
 def _thought(message: Message) -> str:

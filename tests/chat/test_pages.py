@@ -115,6 +115,12 @@ async def test_the_owner_may_name_the_address(transactional_db: None, named: str
     assert named not in page.text or shown
 
 
+async def test_behind_a_proxy_that_speaks_https_the_named_address_does_too(transactional_db: None, settings: Any) -> None:
+    settings.CONFIG = replace(settings.CONFIG, https=True)
+    async with browser(HOST) as host:
+        assert "https://llm.example/pair/?code=" in (await host.get("/pair/?address=llm.example")).text
+
+
 @pytest.mark.parametrize("foreign", [{"base_url": LAN}, {"x-forwarded-for": "192.168.1.9"}])
 @pytest.mark.parametrize("path", ["/pair/", "/pair/?address=a.example", f"/pair/?for={uuid4()}", "/pair/now/?code=1"])
 async def test_nobody_else_gets_a_code(transactional_db: None, foreign: dict[str, str], path: str) -> None:

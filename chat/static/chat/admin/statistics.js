@@ -3,7 +3,7 @@
 /**
  * @typedef {{label: string, values: (number | null)[]}} Series
  * @typedef {{id: string, unit: string, series: Series[]}} Plot
- * @typedef {{times: number[], days: boolean, plots: Plot[]}} Data
+ * @typedef {{times: number[], days: boolean, from: string, plots: Plot[]}} Data
  */
 
 const HEIGHT = 200;
@@ -30,6 +30,13 @@ function clock(time) {
   return data.days ? day : `${day} ${pad(moment.getUTCHours())}:${pad(moment.getUTCMinutes())}`;
 }
 
+/** Under the plots: the year where it matters, the hour where there are hours. */
+function tick(time) {
+  const text = clock(time);
+  if (data.days) return data.times.at(-1) - data.times[0] > 300 * 86400 ? text.slice(0, 7) : text.slice(5);
+  return text.endsWith("00:00") ? text.slice(5, 10) : text.slice(11);
+}
+
 /** 12345 → 12.3k: an axis has room for four or five characters. */
 function brief(value) {
   if (Math.abs(value) >= 1e6) return `${+(value / 1e6).toFixed(1)}M`;
@@ -37,12 +44,11 @@ function brief(value) {
   return String(+value.toFixed(3));
 }
 
-function axis(values) {
+function axis() {
   return {
     stroke: colour("--body-quiet-color"),
     grid: { stroke: colour("--hairline-color"), width: 1 },
     ticks: { stroke: colour("--hairline-color"), width: 1 },
-    ...(values ? { values, size: 52 } : {}),
   };
 }
 
@@ -53,7 +59,7 @@ function line(series, index) {
     stroke: colour(`--line-${(index % 6) + 1}`),
     dash: DASHES[index % 6],
     width: 1.5,
-    points: { size: 5 },
+    points: { show: true, size: 4 }, // a single value between two gaps is a point only
     value: (_, value) => (value === null || value === undefined ? "–" : brief(value)),
   };
 }
@@ -67,8 +73,8 @@ function draw(plot) {
     tzDate: (time) => uPlot.tzDate(new Date(time * 1000), "Etc/UTC"),
     cursor: { drag: { x: false, y: false } },
     scales: { x: { time: true }, y: { range: (_, low, high) => [0, high > 0 ? high * 1.05 : 1] } },
-    axes: [axis(null), axis((_, ticks) => ticks.map(brief))],
-    series: [{ value: (_, time) => (time === null ? "" : clock(time)) }, ...plot.series.map(line)],
+    axes: [{ ...axis(), values: (_, ticks) => ticks.map(tick), space: 56 }, { ...axis(), values: (_, ticks) => ticks.map(brief), size: 52 }],
+    series: [{ label: data.from, value: (_, time) => (time === null ? "" : clock(time)) }, ...plot.series.map(line)],
   };
   return new uPlot(options, [data.times, ...plot.series.map((series) => series.values)], place);
 }
