@@ -81,7 +81,7 @@ def _places(request: HttpRequest, viewer: Viewer) -> list[tuple[str, str]]:
     port, runtime = port_of(request), request.scope["state"]["runtime"]  # type: ignore[attr-defined]
     named = request.GET.get("address", "")
     if viewer.is_host and ADDRESS.fullmatch(named):
-        return [(f"http://{named}", "named")]
+        return [(f"{'https' if settings.CONFIG.https else 'http'}://{named}", "named")]
     places = {address.url(port, ""): address.kind for address in runtime.phone_addresses(port)}
     if places and runtime.address_name:
         places[f"http://{runtime.address_name}:{port}"] = "name"
@@ -92,7 +92,9 @@ def _places(request: HttpRequest, viewer: Viewer) -> list[tuple[str, str]]:
 
 
 def _choice(base: str, kind: str, path: str) -> Choice:
-    return Choice(urlsplit(base).netloc, pair_words.say(f"kind.{kind}") if kind else "", base + path, base + path.partition("?")[0], qr.svg(base + path))
+    return Choice(
+        urlsplit(base).netloc, pair_words.say(f"kind.{kind}") if kind else "", base + path, base + path.partition("?")[0], qr.svg(base + path)
+    )
 
 
 def port_of(request: HttpRequest) -> int:
