@@ -7,6 +7,8 @@ from chat.admin.forms import SAMPLING_FIELDS, PersonaForm
 from chat.models import Persona
 from chat.protocol import Options
 
+pytestmark = pytest.mark.django_db
+
 
 def form(**given: object) -> PersonaForm:
     return PersonaForm({"name": "cat", **given})

@@ -14,7 +14,9 @@ from chat.protocol import Options
 CHAT = Path(__file__).resolve().parents[3] / "chat"
 CATALOGUE = CHAT / "locale" / "zh_Hans" / "LC_MESSAGES"
 TAGS = re.compile(
-    r"""\{%\s*translate\s+"([^"]+)"|_\("([^"]+)"\)|\{%\s*blocktranslate[^%]*%\}(.*?)(?:\{%\s*plural\s*%\}.*?)?\{%\s*endblocktranslate""", re.DOTALL
+    r"""\{%\s*translate\s+"([^"]+)"|_\("([^"]+)"\)|"""
+    r"""\{%\s*blocktranslate[^%]*%\}(.*?)(?:\{%\s*plural\s*%\}.*?)?\{%\s*endblocktranslate""",
+    re.DOTALL,
 )
 
 
