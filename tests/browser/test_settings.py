@@ -307,6 +307,23 @@ def test_a_model_that_failed_says_why_and_cannot_be_chosen(server: Server, open_
     expect(popup.get_by_role("button", name=re.compile("^second"))).to_be_enabled()
 
 
+def test_a_model_that_is_gone_is_said_to_be(server: Server, open_page: OpenPage) -> None:
+    chat = open_page(server.port)
+    page = chat.page
+    page.locator("#picker").click()
+    popup = page.get_by_role("dialog", name="Who answers")
+    popup.get_by_role("button", name=re.compile("^second")).click()
+    chat.ask("hello")
+    page.route("**/api/models", lambda route: route.fulfill(json=[one for one in route.fetch().json() if one["name"] != "second"]))
+    chat.reload()
+    expect(page.locator("#model")).to_have_text("second: It is no longer there. Choose another model.")
+    page.locator("#picker").click()
+    popup.get_by_role("button", name=re.compile("^fake")).click()
+    expect(page.locator("#model")).to_contain_text("fake · on this computer")
+    chat.ask("again")
+    assert stored(chat)["messages"][-1]["model"] == "fake"
+
+
 def test_the_meter_warns_before_the_context_is_full(server: Server, open_page: OpenPage) -> None:
     chat = open_page(server.port)
     page = chat.page

@@ -13,7 +13,7 @@ import { words } from "./words.js";
  * @typedef {object} Model
  * @property {string} name
  * @property {boolean} [default]
- * @property {"ready"|"loading"|"idle"|"failed"} state
+ * @property {"ready"|"loading"|"idle"|"failed"|""} state Nothing while it is not known.
  * @property {number|null} [progress] From 0 to 1.
  * @property {number|null} [eta_s] Seconds that loading takes, where that is known.
  * @property {boolean} remote
@@ -102,9 +102,9 @@ const whereOf = ({ remote }) => (remote ? words.pick.remote : words.pick.here);
 /** The line in the header. @param {Model} model */
 export function lineOf(model) {
   const { name, state } = model;
-  if (state === "failed") return `${name} ${model.why || words.pick.failed}`;
+  if (state === "failed") return model.why ? `${name}: ${model.why}` : `${name} ${words.pick.failed}`;
   if (state === "loading") return `${name} ${words.pick.states.loading(percentOf(model))}`;
-  return `${name} · ${whereOf(model)}`;
+  return state ? `${name} · ${whereOf(model)}` : name;
 }
 
 /** @param {Model} model */

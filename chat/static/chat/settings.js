@@ -38,6 +38,8 @@ export class Settings {
     this.models = data.models ?? (data.model ? [{ default: true, ...data.model }] : []);
     this.personas = data.personas ?? [];
     this.me = data.me ?? null;
+    /** Whether `models` is the server's whole list. */
+    this.listed = Boolean(data.models);
     /** The open conversation; null before it has begun. @type {string|null} */
     this.conversation = null;
     this.preferences = new Preferences(localStorage, data.owner);
@@ -63,8 +65,11 @@ export class Settings {
   /** The model that answers next in the open conversation. @returns {import("./picker.js").Model} */
   get model() {
     const { model } = this.choices.of(this.conversation);
-    const standard = this.models.find((one) => one.default) ?? this.models[0] ?? { name: "", state: "loading", remote: false };
-    return this.models.find((one) => one.name === model) ?? standard;
+    const chosen = this.models.find((one) => one.name === model);
+    if (chosen) return chosen;
+    // The server refuses what is said to a model that is gone; a new conversation just begins with the default one.
+    if (model && this.conversation) return { name: model, state: this.listed ? "failed" : "", why: words.pick.gone, remote: false };
+    return this.models.find((one) => one.default) ?? this.models[0] ?? { name: "", state: "loading", remote: false };
   }
 
   get persona() {
@@ -132,7 +137,9 @@ export class Settings {
 
   /** @param {"models"|"personas"|"me"} name */
   async #ask(name) {
-    this[name] = (await this.api.get(name).catch(() => null)) ?? this[name];
+    const answer = await this.api.get(name).catch(() => null);
+    this[name] = answer ?? this[name];
+    if (name === "models" && answer) this.listed = true;
   }
 
   /** While a model loads, look again. */

@@ -16,6 +16,7 @@ export class DataPanel {
   constructor(settings) {
     this.settings = settings;
     this.own = make("section");
+    this.leave = make("section");
     this.devices = make("section");
     this.clearAbout = make("p", { className: "does" });
     this.unpairAbout = make("p", { className: "does" });
@@ -29,6 +30,7 @@ export class DataPanel {
       this.devices,
       make("section", {}, this.exportButton, make("p", { className: "does" }, words.set.exportAbout), this.exportSaid),
       make("section", {}, clear, this.clearAbout),
+      this.leave,
     );
   }
 
@@ -57,7 +59,8 @@ export class DataPanel {
     const said = make("p", { className: "does", role: "status" });
     input.onchange = () => this.#rename(me, input.value.trim(), said);
     const unpair = sure(words.set.unpair, () => this.#revoke(me.device.id, said).then((gone) => gone && this.settings.forget("/pair/")));
-    this.own.replaceChildren(title, field(words.set.deviceName, input, words.set.deviceNameAbout), said, unpair, this.unpairAbout);
+    this.own.replaceChildren(title, field(words.set.deviceName, input, words.set.deviceNameAbout), said);
+    this.leave.replaceChildren(unpair, this.unpairAbout);
   }
 
   async #rename(me, name, said) {
