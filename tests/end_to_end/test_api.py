@@ -7,6 +7,8 @@ import json
 import os
 import subprocess
 import sys
+from collections.abc import Mapping
+from email.message import Message
 from http.client import HTTPConnection
 from pathlib import Path
 from typing import Any
@@ -39,12 +41,16 @@ def server(fresh: FreshServer) -> Server:
 def ask(server: Server, method: str, path: str, body: Any = None, *, token: str = "") -> tuple[int, Any]:
     """Without a token it is the computer itself that asks."""
     headers = {"Content-Type": "application/json"} | (STRANGER | {"Authorization": f"Bearer {token}"} if token else {})
+    status, _, content = send(server, method, f"/api/{path}", headers, json.dumps(body) if body is not None else None)
+    return status, json.loads(content) if content else None
+
+
+def send(server: Server, method: str, path: str, headers: Mapping[str, str], body: str | None = None) -> tuple[int, Message, str]:
     connection = HTTPConnection("127.0.0.1", server.port, timeout=LIMIT_S)
     try:
-        connection.request(method, f"/api/{path}", json.dumps(body) if body is not None else None, headers)
+        connection.request(method, path, body, dict(headers))
         answer = connection.getresponse()
-        content = answer.read()
-        return answer.status, json.loads(content) if content else None
+        return answer.status, answer.headers, answer.read().decode()
     finally:
         connection.close()
 
@@ -120,3 +126,19 @@ async def test_revoking_over_http_ends_the_open_socket(server: Server) -> None:
     assert client.closed[0] == 4401
     status, refusal = await asyncio.to_thread(ask, server, "GET", "me", token=app["token"])
     assert (status, refusal["code"]) == (401, "not_paired")
+
+
+def test_what_is_opened_by_settings(fresh: FreshServer) -> None:
+    page, token = "https://app.example", "of-the-owner"
+    server = fresh("uvicorn", LLMSITE_CORS_ORIGINS=page, LLMSITE_METRICS_TOKEN=token).start()
+    app = paired(server)
+    for origin, allowed in ((page, page), ("https://evil.example", None)):
+        asked = {"Origin": origin, "Access-Control-Request-Method": "GET", "Access-Control-Request-Headers": "authorization"}
+        assert send(server, "OPTIONS", "/api/me", STRANGER | asked)[1].get("Access-Control-Allow-Origin") == allowed
+        status, headers, _ = send(server, "GET", "/api/me", STRANGER | {"Origin": origin, "Authorization": f"Bearer {app['token']}"})
+        assert (status, headers.get("Access-Control-Allow-Origin")) == (200, allowed)
+    assert send(server, "GET", "/api/me", {"Origin": page})[0] == 401, "this computer's own rights are not that page's"
+    assert send(server, "GET", "/metrics", STRANGER)[0] == 403
+    status, _, text = send(server, "GET", "/metrics", STRANGER | {"Authorization": f"Bearer {token}"})
+    assert status == 200
+    assert 'llmsite_model_state{model="fake",state="ready"} 1.0' in text
