@@ -6,6 +6,7 @@ from collections.abc import Callable
 from functools import wraps
 from typing import Any
 
+from django.core.exceptions import SuspiciousOperation
 from django.http import HttpRequest, HttpResponse
 from django.urls import URLPattern, include, path, re_path
 from django.views.generic import RedirectView
@@ -85,6 +86,8 @@ def guarded(view: View) -> View:
                 raise ApiError(400, "bad_text")
         except ApiError as error:
             return refusal(error.status, error.code, **error.params)
+        except SuspiciousOperation:  # a query of a thousand fields
+            return refusal(400, "bad_request")
         response = view(request, *args, **kwargs)
         if response.status_code != 405:
             return response

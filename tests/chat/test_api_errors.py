@@ -98,6 +98,17 @@ async def test_a_nul_in_the_query(person: Person, query: str) -> None:
     assert code_and_message(await ask("GET", f"conversations?{query}", token=person.token))[:2] == (400, "bad_text")
 
 
+async def test_a_query_of_too_many_fields(person: Person) -> None:
+    response = await ask("GET", "conversations?" + "&".join(["q=a"] * 1001), token=person.token)
+    assert code_and_message(response)[:2] == (400, "bad_request")
+
+
+@pytest.mark.parametrize("content_type", ["Application/JSON", "application/json; charset=utf-8"])
+async def test_json_however_it_is_called(person: Person, path: str, content_type: str) -> None:
+    response = await ask("PATCH", path, token=person.token, content='{"title": "天"}'.encode(), headers={"content-type": content_type})
+    assert response.json()["title"] == "天"
+
+
 @pytest.mark.parametrize("query", ["%ff", "%ed%a0%80", '"', "'; DROP TABLE", "*", "AND OR NOT", "a" * 200, "(" * 200, "\u202e", "👩‍🚀"])
 async def test_any_text_may_be_searched_for(person: Person, query: str) -> None:
     for where in ("search", "conversations"):
