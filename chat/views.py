@@ -17,6 +17,7 @@ from django.views.decorators.vary import vary_on_headers
 from chat import selectors
 from chat.api.catalogue import list_models
 from chat.identity import Client, caller_of, identify
+from chat.preload import modules
 from chat.presets import PRESETS
 from chat.protocol import MAX_MESSAGE_CHARS
 
@@ -29,7 +30,11 @@ def index(request: HttpRequest) -> HttpResponse:
     client = identify(caller_of(request.scope), open_to_all=settings.CONFIG.open)  # type: ignore[attr-defined]
     if client is None:
         return redirect("pair")
-    return render(request, "chat/index.html", {"data": _data(request, client), "language": "zh-Hans" if _chinese() else "en"})
+    return render(
+        request,
+        "chat/index.html",
+        {"data": _data(request, client), "modules": modules("chat/page.js"), "language": "zh-Hans" if _chinese() else "en"},
+    )
 
 
 def _data(request: HttpRequest, client: Client) -> dict[str, Any]:

@@ -31,6 +31,7 @@ const ITEM = /^( {0,3})([-*+]|(\d{1,9})[.)])(?:( +)(?=\S)|[ \t]*$)/;
 const DASHES = /^ {0,3}\|?[ \t]*:?-+:?[ \t]*(?:\|[ \t]*:?-+:?[ \t]*)*\|?[ \t]*$/;
 const NOTE = /^\[\^([^\]\s]{1,40})\]:/;
 const MATH = /^ {0,3}(?:\$\$|\\\[|\\begin\{((?:equation|align|gather|multline|alignat|flalign)\*?)\})/;
+const LONGEST_FORMULA = 4_000;
 /** From so many characters on, a line that is still being written cannot turn into another kind of line. */
 const SURE = 12;
 
@@ -43,6 +44,8 @@ export class Blocks {
   #reset() {
     /** @type {Block[]} */
     this.list = [];
+    /** Counts the times that everything began anew. */
+    this.began = (this.began ?? 0) + 1;
     /** How many of the list are finished for good. */
     this.done = 0;
     this.text = "";
@@ -56,7 +59,8 @@ export class Blocks {
    * @returns {Block[]} All blocks; those before `this.done` are the same objects as ever.
    */
   update(text, live) {
-    if (!text.startsWith(this.text) || (live && !this.live)) this.#reset();
+    if (!live && !this.live && text === this.text) return this.list;
+    if (!text.startsWith(this.text) || !this.live) this.#reset();
     this.text = text;
     this.live = live;
     this.list.length = this.done;
@@ -176,12 +180,12 @@ function math(text, start, live) {
   const environment = opening[1];
   const begin = start + opening[0].length;
   const closing = environment ? `\\end{${environment}}` : CLOSING[opening[0].at(-1)];
-  const gap = /\n[ \t]*\n/g;
-  gap.lastIndex = begin;
-  const limit = gap.exec(text)?.index ?? text.length;
-  const close = text.slice(0, limit).indexOf(closing, begin);
-  if (close < 0) {
-    if (!live || limit < text.length) return null;
+  const near = text.slice(begin, begin + LONGEST_FORMULA);
+  const gap = near.search(/\n[ \t]*\n/);
+  const inside = gap < 0 ? near : near.slice(0, gap);
+  const close = begin + inside.indexOf(closing);
+  if (close < begin) {
+    if (!live || begin + inside.length < text.length) return null;
     return { kind: "math", end: text.length, more: { tex: text.slice(begin), closed: false } };
   }
   const end = lineEnd(text, close + closing.length);
@@ -214,21 +218,28 @@ function item(text, start, line) {
 /** Where a block ends that holds all lines indented by so much, and the lines of a paragraph in it that are not. */
 function hanging(text, start, indent) {
   let fence = null;
-  let blank = false;
+  // What is not indented goes on with a paragraph, if there is one.
+  let lazy = isProse(lineAt(text, start));
   let end = cut(text, after(text, start));
   for (let at = end; at < text.length; at = after(text, at)) {
     const line = lineAt(text, at);
     if (isBlank(line)) {
-      blank = true;
+      lazy = false;
       continue;
     }
     const inside = indentOf(line) >= indent;
-    if (!inside && (blank || fence || interrupts(line) || ITEM.test(line) || NOTE.test(line))) break;
+    if (!inside && (!lazy || fence || interrupts(line) || ITEM.test(line) || NOTE.test(line))) break;
     if (inside) fence = fenceAfter(fence, line.trimStart());
-    blank = false;
+    lazy = isProse(line);
     end = cut(text, after(text, at));
   }
   return end;
+}
+
+/** Whether a line, without the marks of quotes and items before it, belongs to a paragraph. */
+function isProse(line) {
+  const inner = line.replace(/^(?:[ \t]*(?:>|[-*+](?=[ \t]|$)|\d{1,9}[.)](?=[ \t]|$)))+/, "").trimStart();
+  return Boolean(inner) && !FENCE.test(inner) && !HEADING.test(inner) && !RULE.test(inner);
 }
 
 /** The marks of the fence that is open behind a line. */
@@ -241,10 +252,12 @@ function fenceAfter(fence, line) {
 function quote(text, start, line) {
   if (!QUOTE.test(line)) return null;
   let at = after(text, start);
+  let lazy = isProse(line);
   for (; at < text.length; at = after(text, at)) {
     const here = lineAt(text, at);
     if (isBlank(here)) return { end: at, sure: lineEnd(text, at) < text.length };
-    if (!QUOTE.test(here) && (interrupts(here) || ITEM.test(here))) break;
+    if (!QUOTE.test(here) && (!lazy || interrupts(here) || ITEM.test(here))) break;
+    lazy = isProse(here);
   }
   return { end: cut(text, at) };
 }
@@ -316,8 +329,12 @@ function beginsList(line) {
 /** Ends a formula that is not closed yet: it is shown as it is written until it is. */
 export const PENDING = "\ue000";
 
-const ONLY_MARKS = /(?:^|\n)[ \t>]*(?:[-=*+_#>`~|$\\]{1,3}|\d{1,9}[.)]?|[-*+][ \t]+(?:\[[ xX]?\]?)?)[ \t]*$/;
+const ONLY_MARKS = /(?:^|\n)[ \t>]*(?:[-=*+_#>`~|$\\]{1,6}|\d{1,9}[.)]?|[-*+][ \t]+(?:\[[ xX]?\]?)?)[ \t]*$/;
 const OPEN_LINK = /!?\[([^[\]\n]*)(?:\]\([^()\n]*(?:\([^()\n]*)?)?$/;
+/** A longer block is rather a mistake of the model than a text. */
+const LONGEST_MENDED = 24_000;
+/** The first line of a table, or that and half of its dashes. */
+const TITLES = /^((?:[^]*\n)?)(\|[ \t](?=[^\n]*[^\s|:-])[^\n]*)(?:\n[ \t|:-]*)?$/;
 const SPANS = /\\[^]|(`+)|(\*{1,3}|_{1,3}|~~)|(\$\$?)|[^]/g;
 
 /**
@@ -327,6 +344,9 @@ const SPANS = /\\[^]|(`+)|(\*{1,3}|_{1,3}|~~)|(\$\$?)|[^]/g;
  * @returns {string}
  */
 export function mend(text) {
+  if (text.length > LONGEST_MENDED) return text;
+  const titles = TITLES.exec(text);
+  if (titles) return `${titles[1]}${titles[2]}\n${"|---".repeat(cells(titles[2]))}|`;
   let whole = text.replace(ONLY_MARKS, "");
   // Spans do not go over a blank line.
   const begin = Math.max(whole.lastIndexOf("\n\n"), lastBullet(whole));
@@ -374,7 +394,7 @@ function closeSpans(text) {
       if (!emphasise(open, marks, before, behind) && !behind) break;
     } else if (sign === "\n" && !behind) break;
   }
-  return shown.replace(/[ \t]+$/, open.length ? "" : "$&") + closers(open);
+  return (open.length ? shown.trimEnd() : shown) + closers(open);
 }
 
 const closers = (open, first = "") => first + [...open].reverse().join("");
