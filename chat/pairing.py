@@ -20,6 +20,8 @@ from chat.people import revoke_device
 
 LIFETIME = timedelta(minutes=10)
 KEPT = timedelta(days=1)
+MOST = 100
+"""Codes that wait at once."""
 NAME_CHARS = 100
 
 # Crockford's base 32: no I, L, O or U, so that nothing is mistaken when it is read aloud or typed. 8 characters are 40 bits: in its ten minutes an
@@ -54,6 +56,9 @@ def new_code(lifetime: timedelta = LIFETIME, *, owner: Owner | None = None) -> N
     plain = "".join(secrets.choice(ALPHABET) for _ in range(LENGTH))
     expires_at = timezone.now() + lifetime
     PairingCode.objects.filter(expires_at__lt=timezone.now() - KEPT).delete()
+    # A page elsewhere can make this computer's browser ask for codes, though it never sees one: each that works makes a guess likelier.
+    unused = PairingCode.objects.filter(used_at=None).order_by("-id").values_list("id", flat=True)
+    PairingCode.objects.filter(id__in=list(unused[MOST - 1 :])).delete()
     row = PairingCode.objects.create(code_hash=hash_secret(plain), expires_at=expires_at, owner=owner)
     return NewCode(row.id, f"{plain[:4]}-{plain[4:]}", expires_at)
 

@@ -56,6 +56,12 @@ def test_old_codes_are_cleared_away(db: None) -> None:
     assert PairingCode.objects.count() == 1
 
 
+def test_there_are_never_many_codes_to_guess(db: None) -> None:
+    codes = [pairing.new_code() for _ in range(pairing.MOST + 2)]
+    assert PairingCode.objects.count() == pairing.MOST
+    assert [pairing.state_of(code.id).state for code in (codes[0], codes[1], codes[2], codes[-1])] == ["unknown", "unknown", "waiting", "waiting"]
+
+
 def test_a_code_for_a_person_makes_a_further_device_of_theirs(db: None) -> None:
     first, _ = pairing.redeem(code=pairing.new_code().code, name="phone")
     second, _ = pairing.redeem(code=pairing.new_code(owner=first.owner).code, name="tablet")
