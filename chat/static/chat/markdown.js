@@ -4,15 +4,21 @@
  * @module
  */
 
-import { Blocks, mend } from "./blocks.js";
+import { Blocks, mend, PENDING } from "./blocks.js";
 import { make } from "./dom.js";
 import { Code } from "./markdown/code.js";
-import { elements } from "./markdown/elements.js";
+import { Sheet } from "./markdown/elements.js";
 import { formula } from "./markdown/formula.js";
 import { later, never } from "./markdown/later.js";
 import { lex } from "./markdown/lexer.js";
 
-/** One answer. */
+/** So much is drawn at a time; the rest of a long answer that is opened follows when the page has done what else it has to do. */
+const SLICE_CHARS = 4_000;
+/** What a block costs besides its text. */
+const BLOCK_CHARS = 40;
+const MENDED = new Set(["text", "item", "note"]);
+
+/** One answer. When more of it is drawn, an event `drawn` goes up from its element. */
 export class Markdown {
   /** @param {HTMLElement} root Holds nothing else. @param {{words: any}} options */
   constructor(root, { words }) {
@@ -22,8 +28,11 @@ export class Markdown {
     /** One per block. @type {View[]} */
     this.views = [];
     /** @type {import("./markdown/lexer.js").Links} What `[label]: address` said. */
-    this.links = {};
+    this.links = Object.create(null);
+    /** How many views are known to show what their blocks say for good, and how many were asked for addresses. */
+    this.settled = this.learned = 0;
     this.text = "";
+    this.live = null;
     this.drawn = false;
     root.classList.add("markdown");
   }
@@ -34,21 +43,49 @@ export class Markdown {
    * @param {boolean} live Whether it grows.
    */
   update(text, live) {
+    if (text === this.text && live === this.live) return;
     this.text = text;
-    if (live || this.drawn) return this.#draw(live);
+    this.live = live;
+    if (live || this.drawn) return this.#draw();
     this.root.textContent = text;
     this.root.classList.add("undrawn");
-    later(this.root, () => this.#draw(false));
+    later(this.root, () => this.#draw());
   }
 
-  #draw(live) {
+  #draw() {
+    clearTimeout(this.timer);
     if (!this.drawn) this.#begin();
-    const list = this.blocks.update(this.text, live);
-    let at = Math.min(this.#same(list, live), this.views.length);
-    if (at < list.length && this.views[at]?.grow(list[at], sourceOf(list, at, live))) at += 1;
+    const list = this.blocks.update(this.text, this.live);
+    const sheet = new Sheet(this.words);
+    let at = Math.min(this.#same(list), this.views.length);
+    if (at < list.length && this.views[at]?.grow(list[at], this.#source(at), sheet)) at += 1;
     for (const view of this.views.splice(at)) view.remove();
-    for (; at < list.length; at += 1) this.#add(list[at], sourceOf(list, at, live));
+    let room = SLICE_CHARS;
+    for (; at < list.length && room > 0; at += 1) {
+      room -= list[at].text.length + BLOCK_CHARS;
+      this.#add(list[at], this.#source(at), sheet);
+    }
+    sheet.finish();
     this.#learn();
+    if (this.live) this.#markEnd();
+    if (at < list.length) this.timer = setTimeout(() => this.#draw());
+    this.root.dispatchEvent(new CustomEvent("drawn", { bubbles: true }));
+  }
+
+  /** What is drawn of a block: its Markdown, and at the end of a growing text with what is open closed. */
+  #source(at) {
+    const { list } = this.blocks;
+    const { kind, text } = list[at];
+    return this.live && at === list.length - 1 && MENDED.has(kind) ? mend(text) : text;
+  }
+
+  /** Where the text grows: the caret stands there. */
+  #markEnd() {
+    const end = lastOf(this.root);
+    if (end === this.end) return;
+    this.end?.classList.remove("md-end");
+    end.classList.add("md-end");
+    this.end = end;
   }
 
   #begin() {
@@ -59,35 +96,41 @@ export class Markdown {
   }
 
   /** How many of the views show what their blocks say. */
-  #same(list, live) {
-    let at = Math.min(this.settled ?? 0, list.length);
-    while (at < list.length && this.views[at]?.shows(list[at], sourceOf(list, at, live))) at += 1;
+  #same(list) {
+    let at = this.began === this.blocks.began ? Math.min(this.settled, list.length) : 0;
+    this.began = this.blocks.began;
+    while (at < list.length && this.views[at]?.shows(list[at], this.#source(at))) at += 1;
     this.settled = Math.min(this.blocks.done, at);
     return at;
   }
 
-  #add(block, source) {
+  #add(block, source, sheet) {
     const kinds = { code: CodeView, math: MathView, item: ItemView, table: TableView, note: NoteView };
     const view = new (kinds[block.kind] ?? TextView)(this, block, this.views.at(-1));
     this.views.push(view);
-    view.draw(block, source);
+    view.draw(block, source, sheet);
   }
 
   /** Addresses that were said further down than where they are used. */
   #learn() {
-    const finished = this.views.slice(this.learned ?? 0, this.blocks.done);
-    this.learned = Math.max(this.learned ?? 0, this.blocks.done);
+    const finished = this.views.slice(this.learned, this.blocks.done);
+    this.learned = Math.min(this.views.length, this.blocks.done);
     const fresh = finished.flatMap((view) => Object.entries(view.links ?? {})).filter(([label]) => !Object.hasOwn(this.links, label));
     if (!fresh.length) return;
     Object.assign(this.links, Object.fromEntries(fresh.reverse()));
-    for (const view of this.views) if (fresh.some(([label]) => view.source.toLowerCase().includes(`[${label}]`))) view.draw(view.block, view.source);
+    const sheet = new Sheet(this.words);
+    for (const view of this.views) if (fresh.some(([label]) => view.source.toLowerCase().includes(`[${label}]`))) view.draw(view.block, view.source, sheet);
+    sheet.finish();
   }
 }
 
-/** What is drawn of a block: its Markdown, and at the end of a growing text with what is open closed. */
-function sourceOf(list, at, live) {
-  const block = list[at];
-  return live && at === list.length - 1 && (block.kind === "text" || block.kind === "item" || block.kind === "note") ? mend(block.text) : block.text;
+const HOLDERS = new Set("UL OL LI BLOCKQUOTE P H3 H4 H5 H6 DIV PRE CODE TABLE TBODY THEAD TR TD TH SECTION".split(" "));
+
+/** The innermost of the elements that lines stand in, at the end. */
+function lastOf(element) {
+  const last = element.lastChild;
+  const inside = last instanceof HTMLElement && HOLDERS.has(last.tagName) && !(last.tagName === "CODE" && element.tagName !== "PRE");
+  return inside ? lastOf(last) : element;
 }
 
 class View {
@@ -111,23 +154,23 @@ class View {
   }
 
   /** Show a block that has become more, where that can be done in place. */
-  grow(block, source) {
+  grow(block, source, sheet) {
     if (block.kind !== this.block.kind || block.follows !== this.block.follows) return false;
-    this.draw(block, source);
+    this.draw(block, source, sheet);
     return true;
   }
 
-  draw(block, source) {
+  draw(block, source, sheet) {
     this.block = block;
     this.source = source;
     this.state = this.stateOf(block);
-    this.render(block, source);
+    this.render(block, source, sheet);
   }
 
-  /** The nodes of a Markdown; what it says about addresses is kept. */
-  made(source) {
-    this.links = { ...this.owner.links };
-    return elements(lex(source, this.links), this.owner.words);
+  /** The tokens of a Markdown; what it says about addresses is kept. */
+  lex(source) {
+    this.links = Object.assign(Object.create(null), this.owner.links);
+    return lex(source, this.links);
   }
 
   put(nodes) {
@@ -144,8 +187,8 @@ class View {
 }
 
 class TextView extends View {
-  render(block, source) {
-    this.put(this.made(source));
+  render(block, source, sheet) {
+    sheet.add(this.lex(source), (nodes) => this.put(nodes));
   }
 }
 
@@ -154,12 +197,10 @@ class CodeView extends View {
     return block.open;
   }
 
-  render(block) {
-    if (!this.code) {
-      this.code = new Code(this.owner.words);
-      this.put([this.code.root]);
-    }
+  render(block, source, sheet) {
+    this.code ??= new Code(this.owner.words);
     this.code.update(block.lang, block.code, !block.open);
+    if (!this.nodes.length) sheet.then(() => this.put([this.code.root]));
   }
 }
 
@@ -168,17 +209,20 @@ class MathView extends View {
     return block.closed;
   }
 
-  render(block) {
-    this.put([formula(block.closed ? block.tex : `${block.tex}\ue000`, true)]);
+  render(block, source, sheet) {
+    sheet.then(() => this.put([formula(block.closed ? block.tex : block.tex + PENDING, true)]));
   }
 }
 
 /** An item at the left margin; the first of a list makes the list. */
 class ItemView extends View {
-  render(block, source) {
-    const [made] = this.made(source).filter((node) => node instanceof HTMLElement && node.matches("ul, ol"));
+  render(block, source, sheet) {
+    sheet.add(this.lex(source), (nodes) => this.#place(block, nodes.find((node) => node instanceof HTMLElement && node.matches("ul, ol"))));
+  }
+
+  #place(block, made) {
     const item = made?.firstElementChild ?? make("li");
-    if (!this.list) this.#begin(block, made);
+    if (!this.list) this.#begin(block);
     if (this.item) this.item.replaceWith(item);
     else this.list.append(item);
     this.item = item;
@@ -186,7 +230,7 @@ class ItemView extends View {
     this.list.hidden = !made;
   }
 
-  #begin(block, made) {
+  #begin(block) {
     if (block.follows) this.list = this.before.list;
     else {
       this.list = make(block.start === null ? "ul" : "ol");
@@ -196,36 +240,51 @@ class ItemView extends View {
   }
 }
 
+/** So many rows are read together. */
+const ROWS = 50;
+
 /** A table, row by row: what stands in a finished line is not drawn again. */
 class TableView extends View {
-  render(block) {
-    const [head, dashes, ...rows] = block.lines;
+  render(block, source, sheet) {
+    const [head, dashes, ...lines] = block.lines;
     const opening = `${head}\n${dashes}\n`;
-    if (this.opening !== opening) {
-      this.put(this.made(opening));
-      this.opening = opening;
-      this.rows = [];
-      this.body = this.nodes[0].querySelector?.("tbody");
-    }
-    if (!this.body) return;
-    rows.forEach((row, place) => this.#row(row, place));
-    while (this.rows.length > rows.length) this.rows.pop().element.remove();
+    if (this.opening !== opening) this.#begin(opening, sheet);
+    for (const { element } of this.rows.splice(lines.length)) element?.remove();
+    let from = this.rows.findIndex(({ line }, place) => line !== lines[place]);
+    if (from < 0) from = this.rows.length;
+    for (; from < lines.length; from += ROWS) this.#draw(lines.slice(from, from + ROWS), from, sheet);
   }
 
-  #row(line, place) {
-    if (this.rows[place]?.line === line) return;
-    const [box] = this.made(`${this.opening}${line}`);
-    const element = box.querySelector?.("tbody tr") ?? make("tr");
-    if (this.rows[place]) this.rows[place].element.replaceWith(element);
-    else this.body.append(element);
-    this.rows[place] = { line, element };
+  #begin(opening, sheet) {
+    this.opening = opening;
+    /** @type {{line: string, element?: Element}[]} */
+    this.rows = [];
+    sheet.add(this.lex(opening), (nodes) => {
+      this.put(nodes);
+      this.body = nodes[0]?.querySelector?.("tbody");
+    });
+  }
+
+  #draw(lines, from, sheet) {
+    const rows = lines.map((line, place) => ({ line, element: this.rows[from + place]?.element }));
+    this.rows.splice(from, rows.length, ...rows);
+    sheet.add(this.lex(this.opening + lines.join("\n")), ([box]) => {
+      const made = [...(box?.querySelectorAll?.("tbody tr") ?? [])];
+      rows.forEach((row, place) => {
+        const element = made[place];
+        if (!element || !this.body) return;
+        if (row.element) row.element.replaceWith(element);
+        else this.body.append(element);
+        row.element = element;
+      });
+    });
   }
 }
 
 class NoteView extends View {
-  render(block, source) {
+  render(block, source, sheet) {
+    const text = source.slice(source.indexOf("]:") + 2).replace(/^[ \t]+/, "").replace(/\n {1,4}/g, "\n");
     const label = make("sup", { className: "md-note" }, block.label);
-    const text = source.slice(source.indexOf("]:") + 2).replace(/^[ \t]+/, "");
-    this.put([make("section", { className: "md-note-text" }, label, ...this.made(text.replace(/\n {1,4}/g, "\n")))]);
+    sheet.add(this.lex(text), (nodes) => this.put([make("section", { className: "md-note-text" }, label, ...nodes)]));
   }
 }

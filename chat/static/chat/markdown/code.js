@@ -5,9 +5,37 @@
  */
 
 import { copy, growText, make } from "../dom.js";
-import { colour, known } from "./highlight.js";
+import { colour, isColoured, known } from "./highlight.js";
 
-const NAMES = { js: "JavaScript", javascript: "JavaScript", ts: "TypeScript", typescript: "TypeScript", py: "Python", python: "Python", sh: "Shell", bash: "Bash", html: "HTML", css: "CSS", json: "JSON", yaml: "YAML", yml: "YAML", sql: "SQL", cpp: "C++", "c++": "C++", cs: "C#", csharp: "C#", "c#": "C#", go: "Go", rust: "Rust", java: "Java", kotlin: "Kotlin", swift: "Swift", php: "PHP", ruby: "Ruby", xml: "XML", md: "Markdown", markdown: "Markdown", latex: "LaTeX", tex: "LaTeX", toml: "TOML", diff: "Diff" };
+/** How the languages are called, by what fences call them. */
+const NAMES = new Map(
+  Object.entries({
+    JavaScript: "js javascript",
+    TypeScript: "ts typescript",
+    Python: "py python",
+    Shell: "sh",
+    Bash: "bash",
+    HTML: "html",
+    CSS: "css",
+    JSON: "json",
+    YAML: "yaml yml",
+    SQL: "sql",
+    "C++": "cpp c++",
+    "C#": "cs csharp c#",
+    Go: "go",
+    Rust: "rust",
+    Java: "java",
+    Kotlin: "kotlin",
+    Swift: "swift",
+    PHP: "php",
+    Ruby: "ruby",
+    XML: "xml",
+    Markdown: "md markdown",
+    LaTeX: "latex tex",
+    TOML: "toml",
+    Diff: "diff",
+  }).flatMap(([name, all]) => all.split(" ").map((one) => [one, name])),
+);
 const COPIED_MS = 1_500;
 
 export class Code {
@@ -40,7 +68,7 @@ export class Code {
 
   #name(language) {
     this.language = language;
-    const shown = NAMES[language.toLowerCase()] ?? language;
+    const shown = NAMES.get(language.toLowerCase()) ?? language;
     this.label.textContent = shown;
     this.box.setAttribute("role", "group");
     this.box.setAttribute("aria-label", this.words.codeIn(shown));
@@ -58,8 +86,14 @@ export class Code {
     const { language, code } = this;
     this.asked = code;
     const runs = known(language, code);
-    if (runs) this.#paint(runs);
-    else if (runs === undefined) colour(language, code, (found) => found && this.code === code && this.#paint(found));
+    if (runs) return this.#paint(runs);
+    if (runs === null || !isColoured(language, code)) return;
+    this.root.classList.add("md-waiting");
+    colour(language, code, (found) => {
+      if (this.code !== code) return;
+      this.root.classList.remove("md-waiting");
+      if (found) this.#paint(found);
+    });
   }
 
   /** The same text in pieces; a selection in it stays. */

@@ -18,17 +18,36 @@ const DEEPEST = 40;
 const TAG = /^<(\/?)(sub|sup|kbd|u|s|b|i|strong|em|mark|br)\s*\/?>$/i;
 const AS = { u: "em", s: "del", b: "strong", i: "em", mark: "strong" };
 
-/**
- * @param {any[]} tokens marked's
- * @param {any} words
- * @returns {Node[]}
- */
-export function elements(tokens, words) {
-  const maker = new Maker(words);
-  const root = make("div", {}, ...maker.blocks(tokens, 0));
-  sanitise(root);
-  for (const [slot, element] of maker.slots) slot.replaceWith(element);
-  return [...root.childNodes];
+/** What is drawn at one time: sanitised together, because each look at a tree slows the page down until its memory is tidied. */
+export class Sheet {
+  /** @param {any} words */
+  constructor(words) {
+    this.maker = new Maker(words);
+    this.root = make("div");
+    /** @type {(() => void)[]} */
+    this.calls = [];
+  }
+
+  /**
+   * @param {any[]} tokens marked's
+   * @param {(nodes: Node[]) => void} use What to do with the elements, once all of the sheet may be shown.
+   */
+  add(tokens, use) {
+    const holder = make("div", {}, ...this.maker.blocks(tokens, 0));
+    this.root.append(holder);
+    this.calls.push(() => use([...holder.childNodes]));
+  }
+
+  /** Do something in its turn. @param {() => void} call */
+  then(call) {
+    this.calls.push(call);
+  }
+
+  finish() {
+    if (this.root.firstChild) sanitise(this.root);
+    for (const [slot, element] of this.maker.slots) slot.replaceWith(element);
+    for (const call of this.calls) call();
+  }
 }
 
 class Maker {

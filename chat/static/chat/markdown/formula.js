@@ -9,7 +9,11 @@ import { PENDING } from "../blocks.js";
 import { make } from "../dom.js";
 import { sanitiseFormula } from "./purify.js";
 
-const LONGEST = 4_000;
+const LONGEST = 3_000;
+/** Cells of a matrix, of which each takes a while. */
+const MOST_CELLS = 300;
+/** How long formulas that have waited may keep the page from anything else at a time. */
+const SLICE_MS = 8;
 const MOST_KEPT = 300;
 const OPTIONS = { throwOnError: true, strict: "ignore", trust: false, maxExpand: 500, maxSize: 20, output: "htmlAndMathml" };
 
@@ -28,14 +32,17 @@ export function formula(tex, display) {
   const root = make("span", { className: display ? "md-formula md-display" : "md-formula" });
   sources.set(root, { tex: source, display });
   showSource(root, source);
-  if (tex.includes(PENDING) || source.length > LONGEST || !source) return root;
+  if (tex.includes(PENDING) || !source || isTooMuch(source)) return root;
   if (katex) draw(root);
   else {
+    root.classList.add("md-waiting");
     waiting.add(root);
     load();
   }
   return root;
 }
+
+const isTooMuch = (source) => source.length > LONGEST || source.split("&").length > MOST_CELLS;
 
 function showSource(root, source) {
   root.classList.add("md-source");
@@ -45,13 +52,21 @@ function showSource(root, source) {
 function load() {
   coming ??= loadAll().then(
     () => {
-      for (const root of waiting) draw(root);
-      waiting.clear();
+      drawWaiting();
     },
     () => {
       coming = null; // the connection is away: the next formula tries again
     },
   );
+}
+
+function drawWaiting() {
+  const until = performance.now() + SLICE_MS;
+  for (const root of waiting) {
+    waiting.delete(root);
+    if (root.isConnected) draw(root);
+    if (performance.now() > until) return setTimeout(drawWaiting);
+  }
 }
 
 async function loadAll() {
@@ -66,6 +81,7 @@ async function loadAll() {
 }
 
 function draw(root) {
+  root.classList.remove("md-waiting");
   const { tex, display } = sources.get(root);
   const drawn = made(tex, display);
   if (!drawn) return;
@@ -118,6 +134,7 @@ document.addEventListener("copy", (event) => {
     const source = sources.get(all[place]);
     if (source) clone.replaceChildren(source.display ? `$$${source.tex}$$` : `$${source.tex}$`);
   });
+  for (const bar of copied.querySelectorAll(".md-top")) bar.remove();
   copied.className = "unseen";
   document.body.append(copied); // only what is laid out has lines
   event.clipboardData.setData("text/plain", copied.innerText);

@@ -21,9 +21,10 @@ let timer = 0;
 /** The colours where they are known already. @returns {Runs|null|undefined} */
 export const known = (language, code) => kept.get(`${language}\n${code}`);
 
+export const isColoured = (language, code) => Boolean(language) && code.length <= MOST_CHARS;
+
 /** @param {string} language @param {string} code @param {(runs: Runs|null) => void} then Called later, in any case. */
 export function colour(language, code, then) {
-  if (!language || code.length > MOST_CHARS) return;
   const key = `${language}\n${code}`;
   const before = asked.get(key);
   if (before) before.then.push(then);

@@ -18,7 +18,7 @@ self.onmessage = async ({ data: { id, language, code } }) => {
 };
 
 async function known(language) {
-  const name = ALIASES[language] ?? language;
+  const name = Object.hasOwn(ALIASES, language) ? ALIASES[language] : language;
   if (MORE.has(name) && !highlight.getLanguage(name)) {
     highlight.registerLanguage(name, (await import(`../vendor/highlight/languages/${name}.min.js`)).default);
   }
