@@ -229,6 +229,7 @@ class EnginePool:
         """Returns when the loading itself began."""
         tight = False
         while True:
+            self._check_wanted(slot)
             room: Room = "fits" if is_remote(slot.model) else self._make_room(slot, tight=tight)
             began = monotonic()
             try:
@@ -238,6 +239,15 @@ class EnginePool:
                 if room == "never" or is_remote(slot.model) or not self._others(slot):
                     raise
                 tight = True  # the figures were too hopeful
+
+    def _check_wanted(self, slot: _Slot) -> None:
+        """Before anything is done for it that costs the others. Raises _NotWanted, NotReady."""
+        with self._changed:
+            if self._closed:
+                raise NotReady
+            if not slot.users:  # under the lock, so that nobody joins a loading that will not be
+                slot.loading = slot.progress = slot.starting = None
+                raise _NotWanted
 
     def _start(self, slot: _Slot, engine: Engine) -> None:
         def progressed(progress: LoadProgress) -> None:
@@ -271,8 +281,7 @@ class EnginePool:
                 slot.error, slot.cause, slot.failed_at = plain, error, monotonic()
         assert future is not None
         future.set_exception(plain)
-        if error.__traceback__ is not None:
-            traceback.clear_frames(error.__traceback__)  # they hold what was loaded so far
+        _let_go(error)
         give_back()
 
     # --- room ---
@@ -291,10 +300,12 @@ class EnginePool:
                 room: Room = "short" if tight or self._too_many(others) else self._room(slot.model, [s.engine for s in others if s.engine])
                 if room != "short":
                     return room
+                self._check_wanted(slot)
                 if self._unload_one(others):
                     tight = False
                 else:
                     self._ask_to_leave(slot, others)
+                    self._check_wanted(slot)
             return "fits"
         finally:
             self._let_stay()
@@ -326,19 +337,14 @@ class EnginePool:
         return True
 
     def _ask_to_leave(self, slot: _Slot, others: list[_Slot]) -> None:
-        """All are held. Wait for news: that one is not, or that `slot` is wanted no more (raises _NotWanted)."""
+        """All are held. Wait for news: that one is not, or that `slot` is wanted no more."""
         with self._changed:
-            if self._closed:
-                raise NotReady
-            if not slot.users:
-                slot.loading = slot.progress = None  # under the lock, so that nobody joins a loading that will not be
-                raise _NotWanted
             first = min(others, key=lambda s: s.ready_at)
             stays_s = first.ready_at + first.load_s - monotonic()
             if stays_s <= 0 and first.leaving is None:
                 first.leaving = Future()
                 first.leaving.set_running_or_notify_cancel()
-            if all(s.users for s in others):
+            if slot.users and not self._closed and all(s.users for s in others):
                 self._changed.wait(stays_s if stays_s > 0 else None)
 
     def _let_stay(self) -> None:
@@ -387,6 +393,15 @@ def _stop(engine: Engine | None) -> None:
             asyncio.run(engine.stop())
     except Exception:
         log.exception("an engine that was to be unloaded did not stop as it should")
+
+
+def _let_go(error: BaseException) -> None:
+    """The frames of its tracebacks hold what was loaded so far; lines and names stay."""
+    link: BaseException | None = error
+    while link is not None:
+        if link.__traceback__ is not None:
+            traceback.clear_frames(link.__traceback__)
+        link = link.__cause__ or link.__context__
 
 
 def told(error: BaseException, model: ModelConfig) -> EngineError:

@@ -44,19 +44,20 @@ def room_for(config: Config, model: ModelConfig, loaded: Sequence[Engine]) -> Ro
         return "fits"
     try:
         computer = hardware.look()
-        needed = bytes_needed(config, model, computer)
+        weights, cache = bytes_needed(config, model, computer)
     except (EngineError, TypeError, ValueError, ArithmeticError, AttributeError, OSError):
         return "fits"  # loading it will say what is wrong with it
     gpu = computer.gpu if model.device == "auto" or model.device.startswith("cuda") else None
     free, share = (gpu.free, GPU_SHARE) if gpu else (computer.ram_free, RAM_SHARE)
     freed = sum(engine.info.memory_bytes or 0 for engine in loaded)
     promised = sum(engine.cache_bytes for engine in loaded if isinstance(engine, Sharer)) // (len(loaded) + 1)
-    if needed <= free * share - promised:
+    if weights + cache <= free * share - promised:
         return "fits"
-    return "short" if needed <= (free + freed) * share or model.offload else "never"
+    # Alone it would take a smaller window where there is no room for a full conversation.
+    return "short" if weights <= (free + freed) * share or model.offload else "never"
 
 
-def bytes_needed(config: Config, model: ModelConfig, computer: Hardware) -> int:
+def bytes_needed(config: Config, model: ModelConfig, computer: Hardware) -> tuple[int, int]:
     """Its weights as they will lie in memory, and the cache of one conversation that fills its window. Raises EngineError."""
     folder = folder_of(config, model)
     raw, weight_bytes = read_config(folder), sum(path.stat().st_size for path in weight_files(folder))
@@ -65,7 +66,7 @@ def bytes_needed(config: Config, model: ModelConfig, computer: Hardware) -> int:
     width = WIDTHS.get(model.dtype) or bytes_per_weight(raw, computer, weight_bytes)
     report = estimate(raw, weight_bytes=weight_bytes, gpu_bytes=None, ram_bytes=computer.ram_free, context=1, dtype_bytes=width)
     window = min(model.context_window or LONGEST_CONTEXT, report.context_limit or LONGEST_CONTEXT)
-    return report.weight_bytes + window * report.kv_bytes_per_token
+    return report.weight_bytes, window * report.kv_bytes_per_token
 
 
 def give_back() -> None:

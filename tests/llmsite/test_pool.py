@@ -366,6 +366,24 @@ async def test_room_that_nobody_wants_any_more_is_not_made(make_bench: MakeBench
     assert (await bench.touch("b")).info.name == "b"
 
 
+async def test_for_what_nobody_wants_any_more_nothing_is_unloaded(make_bench: MakeBench) -> None:
+    bench = make_bench(keep=1)
+    await bench.touch("a")
+    gate = bench.shut("b")
+    loading = asyncio.create_task(bench.touch("b"))
+    await until(lambda: "load b" in bench.events)
+    given_up = asyncio.create_task(bench.touch("c"))
+    await until(lambda: bench.states().get("c") == "loading")
+    given_up.cancel()
+    await asyncio.wait([given_up])
+    gate.set()
+    await loading
+    await until(lambda: "c" not in bench.states())
+    assert bench.states() == {"b": "ready"}
+    assert "load c" not in bench.events
+    assert (await bench.touch("c")).info.name == "c"
+
+
 class Memory:
     """So many models fit; the measured room is an opinion that may be wrong."""
 
