@@ -88,6 +88,10 @@ class Runtime:
         """What clients may know of every model, the default one first. Looks at files; does not wait for anything."""
         return model_list(self.config, self.pool, language)
 
+    def model_name(self, asked: str) -> str:
+        """The name of the model that is meant; "" stays: whichever is the default one. Raises NoModel."""
+        return self.pool.name_of(asked) if asked else ""
+
     def begin(self) -> None:
         """Start loading. Idempotent; returns at once."""
         if self._thread is None:

@@ -15,13 +15,15 @@ from pydantic import Field, ValidationError
 
 from chat import keeping, selectors, services
 from chat.api.answers import READ, WRITE, answers
-from chat.api.auth import spend
+from chat.api.auth import runtime_of, spend
 from chat.api.body import parse
 from chat.api.errors import ApiError, language
 from chat.api.invalid import sentence_of
 from chat.api.schemas import Conversation, ConversationChanges, ConversationList, ConversationPage, Cursor, HitList, Limit, MessageList
 from chat.cursors import Page
 from chat.exporting import ExportedConversation, as_markdown
+from chat.sentences import sentence
+from inference.errors import NoModel
 
 router = Router(tags=["conversations"])
 
@@ -73,8 +75,19 @@ def read_conversation(request: HttpRequest, conversation: UUID) -> Any:
 @router.patch("/conversations/{conversation}", response=answers(Conversation, *WRITE))
 def change_conversation(request: HttpRequest, conversation: UUID, body: ConversationChanges) -> Any:
     """Rename, pin, choose model, persona, sampling or branch."""
-    keeping.update_conversation(owner=request.auth.owner, conversation=conversation, **body.said())
+    changes = body.said()
+    if "model" in changes:
+        changes["model"] = _model(request, changes["model"])
+    keeping.update_conversation(owner=request.auth.owner, conversation=conversation, **changes)
     return _found(selectors.conversation(request.auth.owner, conversation))
+
+
+def _model(request: HttpRequest, asked: str) -> str:
+    """Under its own name."""
+    try:
+        return str(runtime_of(request).model_name(asked))
+    except NoModel as error:
+        raise ApiError(422, error.code, message=sentence(error.code, language(), str(error), **error.params)) from error
 
 
 @router.delete("/conversations/{conversation}", response=answers(None, *WRITE, status=204))

@@ -12,6 +12,7 @@ from httpx2 import ASGITransport, AsyncClient, Response
 from chat import services
 from chat.models import Device
 from chat.pairing import new_code, redeem
+from inference.errors import NoModel
 from tests.chat.test_services import finish
 
 AWAY = "192.168.1.7:8000"
@@ -27,6 +28,11 @@ class StubRuntime:
     def models(self, language: str = "en") -> list[dict[str, Any]]:
         about = {"progress": None, "remote": False, "context_window": 4096, "parameters": ["temperature"], "sampling": {"temperature": 0.7}}
         return [{"name": "fake", "default": True, "state": "ready", "thinking": True, "why": "", **about}]
+
+    def model_name(self, asked: str) -> str:
+        if asked.lower() not in ("", "fake", "qwen"):
+            raise NoModel(name=asked, known="fake, qwen")
+        return asked.lower()
 
     def phone_urls(self, port: int) -> list[str]:
         return [f"http://192.168.1.7:{port}"]

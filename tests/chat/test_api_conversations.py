@@ -119,6 +119,21 @@ async def test_what_may_be_changed(person: Person, conversation: str) -> None:
     assert changed | undone | {"title": "the sky", "model": "qwen"} == changed
 
 
+@pytest.mark.parametrize(("asked", "kept"), [("Qwen", "qwen"), ("", "")])
+async def test_a_model_is_kept_under_its_own_name(person: Person, conversation: str, asked: str, kept: str) -> None:
+    changed = await ask("PATCH", f"conversations/{conversation}", token=person.token, json={"model": asked})
+    assert changed.json()["model"] == kept
+
+
+async def test_a_model_that_is_not_there_is_refused_with_those_that_are(person: Person, conversation: str) -> None:
+    told = await ask("PATCH", f"conversations/{conversation}", token=person.token, json={"model": "nix", "title": "other"})
+    assert code_and_message(told) == (422, "no_model", "There is no model named nix on this computer. There is: fake, qwen.")
+    told = await ask("PATCH", f"conversations/{conversation}", token=person.token, json={"model": "nix"}, language="zh-hans")
+    assert "没有名为 nix 的模型" in told.json()["message"]
+    page = (await ask("GET", f"conversations/{conversation}", token=person.token)).json()
+    assert (page["model"], page["title"] != "other") == ("", True)
+
+
 async def test_a_whole_number_may_be_written_with_a_point(person: Person, conversation: str) -> None:
     sent = b'{"options": {"top_k": 40.0, "seed": 1e3, "temperature": 1.0, "top_p": 0.5}}'
     changed = await ask("PATCH", f"conversations/{conversation}", token=person.token, content=sent, headers={"content-type": "application/json"})
