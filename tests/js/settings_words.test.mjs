@@ -40,7 +40,8 @@ test("every parameter is explained: what it does and what happens at either end"
 const answer = (fields) => ({ role: "assistant", run: "r", ...fields });
 
 test("the context is what the newest answer read and wrote", () => {
-  const messages = [answer({ promptTokens: 5, completionTokens: 5, contextLimit: 100 }), { role: "user" }, answer({ promptTokens: 30, completionTokens: 12, contextLimit: 100 })];
+  const first = answer({ promptTokens: 5, completionTokens: 5, contextLimit: 100 });
+  const messages = [first, { role: "user" }, answer({ promptTokens: 30, completionTokens: 12, contextLimit: 100 })];
   assert.deepEqual(useOf(messages, {}), { used: 42, limit: 100, dropped: 0 });
   assert.deepEqual(useOf([...messages, { role: "user" }], {}), { used: 42, limit: 100, dropped: 0 });
 });

@@ -73,9 +73,10 @@ export class Picker {
 
   #personas() {
     const chosen = this.settings.persona?.id ?? null;
-    const none = choice({ name: words.set.personaNone, about: words.set.personaNoneAbout, chosen: chosen === null, onclick: () => this.#choose({ persona: null }) });
+    const choose = (persona) => this.#choose({ persona });
+    const none = choice({ name: words.set.personaNone, about: words.set.personaNoneAbout, chosen: chosen === null, onclick: () => choose(null) });
     const others = this.settings.personas.map(({ id, name, description }) =>
-      choice({ name, about: description, chosen: id === chosen, onclick: () => this.#choose({ persona: id }) }),
+      choice({ name, about: description, chosen: id === chosen, onclick: () => choose(id) }),
     );
     return [none, ...others];
   }

@@ -4,7 +4,7 @@
  * @module
  */
 
-/** @typedef {{getItem(name: string): string|null, setItem(name: string, text: string): void, removeItem(name: string): void, key(place: number): string|null, length: number}} TextStorage */
+/** @typedef {Pick<Storage, "getItem"|"setItem"|"removeItem"|"key"|"length">} TextStorage */
 
 export const THEME = "llmsite_theme";
 export const LANGUAGE = "llmsite_language";
@@ -14,7 +14,7 @@ export const SIZES = ["small", "normal", "large", "larger"];
 const YEAR_S = 365 * 86_400;
 
 export class Preferences {
-  /** @param {TextStorage} storage @param {string} owner Many computers have the same address on a hotspot: each person's things are named after them. */
+  /** @param {TextStorage} storage @param {string} owner Hotspots give many computers the same address: things are named after their person. */
   constructor(storage, owner) {
     this.storage = storage;
     this.prefix = `llmsite.${owner}.`;

@@ -22,7 +22,7 @@ const LOADING_MS = 1_500;
 
 /**
  * @typedef {object} Around
- * @property {{get(path: string): Promise<any>, post(path: string, body?: object): Promise<any>, patch(path: string, body: object): Promise<any>, delete(path: string): Promise<any>}} api
+ * @property {typeof import("./api.js").api} api
  * @property {any} data The page's data: owner, max_chars, presets, and where they came along model, models, personas and me.
  * @property {(sentence: string) => void} say Where the dialog is closed.
  * @property {() => void} [onChange] Something was chosen, or the model's state is another.
@@ -106,7 +106,11 @@ export class Settings {
     const known = understood(options, this.model);
     // Back to the default model is said by its name; `model` falls back on it too where the chosen one is gone.
     const says = id ? model !== undefined : Boolean(model);
-    return { ...(Object.keys(known).length ? { options: known } : {}), ...(persona ? { persona } : {}), ...(says && this.model.name ? { model: this.model.name } : {}) };
+    return {
+      ...(Object.keys(known).length && { options: known }),
+      ...(persona && { persona }),
+      ...(says && this.model.name && { model: this.model.name }),
+    };
   }
 
   /** The branch that is shown, for the context meter. @param {any[]} messages @param {Record<string, any>} runs */
@@ -169,13 +173,12 @@ export class Settings {
     this.panels = { persona: new PersonasPanel(this), appearance: new AppearancePanel(this), data: new DataPanel(this) };
     const roots = { sampling: make("div", {}, this.samplingAbout, this.sampling.root), ...mapped(this.panels, (panel) => panel.root) };
     this.tabs = SECTIONS.map((name) => this.#tab(name));
-    this.pages = SECTIONS.map((name) =>
-      make("div", { role: "tabpanel", id: `settings-page-${name}`, className: "settings-page", tabIndex: 0, "aria-labelledby": `settings-tab-${name}` }, roots[name]),
-    );
+    this.pages = SECTIONS.map((name) => page(name, roots[name]));
     this.status = make("p", { className: "settings-status", role: "status" });
     const close = iconButton("close", words.set.close, () => this.dialog.close());
     const head = make("header", { className: "settings-head" }, make("h2", { id: "settings-title" }, words.set.title), this.status, close);
-    const tabs = make("div", { role: "tablist", className: "settings-tabs", "aria-labelledby": "settings-title", onkeydown: (event) => this.#key(event) }, ...this.tabs);
+    const tabs = make("div", { role: "tablist", className: "settings-tabs", "aria-labelledby": "settings-title" }, ...this.tabs);
+    tabs.onkeydown = (event) => this.#key(event);
     const frame = make("div", { className: "settings-frame" }, head, tabs, ...this.pages);
     const dialog = make("dialog", { className: "settings", "aria-labelledby": "settings-title" }, frame);
     dialog.addEventListener("click", (event) => event.target === dialog && dialog.close());
@@ -186,7 +189,8 @@ export class Settings {
 
   #tab(name) {
     const onclick = () => this.#turnToSection(name);
-    return make("button", { type: "button", role: "tab", id: `settings-tab-${name}`, "aria-controls": `settings-page-${name}`, onclick }, words.set.sections[name]);
+    const names = { id: `settings-tab-${name}`, "aria-controls": `settings-page-${name}` };
+    return make("button", { type: "button", role: "tab", ...names, onclick }, words.set.sections[name]);
   }
 
   #turnToSection(name, focus = false) {
@@ -262,6 +266,11 @@ export class Settings {
     for (const name of COOKIES) cookie(name, "");
     location.assign(address);
   }
+}
+
+function page(name, root) {
+  const names = { id: `settings-page-${name}`, "aria-labelledby": `settings-tab-${name}` };
+  return make("div", { role: "tabpanel", className: "settings-page", tabIndex: 0, ...names }, root);
 }
 
 /** @param {Record<string, any>} object @param {(value: any) => any} change */

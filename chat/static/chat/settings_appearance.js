@@ -16,13 +16,14 @@ export class AppearancePanel {
       preferences.set("size", value);
       showSize(value);
     };
+    const sizes = Object.fromEntries(SIZES.map((one) => [one, words.set.sizes[one]]));
     const sample = make("p", { className: "size-sample" }, words.set.sizeSample);
     this.root = make(
       "div",
       { className: "appearance" },
       radios(words.set.theme, words.set.themes, cookieOf(THEME), setTheme),
       radios(words.set.language, words.set.languages, cookieOf(LANGUAGE), (language) => settings.speak(language), words.set.languageAbout),
-      radios(words.set.size, Object.fromEntries(SIZES.map((one) => [one, words.set.sizes[one]])), preferences.get("size", "normal"), size, "", sample),
+      radios(words.set.size, sizes, preferences.get("size", "normal"), size, "", sample),
     );
   }
 

@@ -74,7 +74,7 @@ export class Choices {
     if (Object.keys(this.#unsaved(meta.id)).length && !this.timers.has(meta.id)) this.#later(meta.id, 0);
   }
 
-  /** A conversation begins with what was chosen for a new one. Its first messages take that along; the options must be stored besides. @param {string} id */
+  /** A conversation begins with what was chosen for a new one. Its messages take that along; the options are stored besides. @param {string} id */
   begin(id) {
     const chosen = Object.entries(this.fresh).filter(([name, value]) => !same(value, pick({})[name]));
     if (chosen.length) {

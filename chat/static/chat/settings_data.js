@@ -54,7 +54,10 @@ export class DataPanel {
 
   #showOwn(me) {
     const title = make("h3", {}, words.set.device);
-    if (me.host || me.open) return this.own.replaceChildren(title, make("p", { className: "does" }, me.host ? words.set.hostDevice : words.set.openDevice));
+    if (me.host || me.open) {
+      const about = me.host ? words.set.hostDevice : words.set.openDevice;
+      return this.own.replaceChildren(title, make("p", { className: "does" }, about));
+    }
     const input = make("input", { type: "text", maxLength: MOST_NAME, value: me.device.name, autocomplete: "off" });
     const said = make("p", { className: "does", role: "status" });
     input.onchange = () => this.#rename(me, input.value.trim(), said);
@@ -90,8 +93,9 @@ export class DataPanel {
 
   #device(device, said) {
     const name = device.name || device.id.slice(0, 8);
-    const facts = [device.this ? words.set.thisOne : "", device.revoked_at ? words.set.revoked : seenOf(device.last_seen_at)].filter(Boolean).join(" · ");
-    const text = make("span", { className: "choice-text" }, make("span", { className: "choice-name" }, name), make("span", { className: "choice-about" }, facts));
+    const state = device.revoked_at ? words.set.revoked : seenOf(device.last_seen_at);
+    const facts = make("span", { className: "choice-about" }, device.this ? `${words.set.thisOne} · ${state}` : state);
+    const text = make("span", { className: "choice-text" }, make("span", { className: "choice-name" }, name), facts);
     const act = () => this.#revoke(device.id, said).then((gone) => gone && this.#showDevices());
     const revoke = device.this || device.revoked_at ? [] : [sure(words.set.revoke, act, words.set.revokeLabel(name))];
     return make("li", { className: device.revoked_at ? "gone" : "" }, text, ...revoke);

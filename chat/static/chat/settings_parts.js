@@ -7,7 +7,10 @@
 import { make } from "./dom.js";
 import { words } from "./words.js";
 
-/** A line that can be chosen. @param {{name: string, about?: string, note?: string, chosen: boolean, disabled?: boolean, onclick: () => void}} what */
+/**
+ * A line that can be chosen.
+ * @param {{name: string, about?: string, note?: string, chosen: boolean, disabled?: boolean, onclick: () => void}} what
+ */
 export function choice({ name, about = "", note = "", chosen, disabled = false, onclick }) {
   const head = make("span", { className: "choice-name" }, name, ...(note ? [make("span", { className: "choice-note" }, note)] : []));
   const lines = [head, ...(about ? [make("span", { className: "choice-about" }, about)] : [])];

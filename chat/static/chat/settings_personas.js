@@ -40,7 +40,8 @@ export class PersonasPanel {
     const focus = [...this.list.querySelectorAll("button")].indexOf(document.activeElement);
     const { settings } = this;
     const chosen = settings.persona?.id ?? null;
-    const none = choice({ name: words.set.personaNone, about: words.set.personaNoneAbout, chosen: chosen === null, onclick: () => settings.change({ persona: null }) });
+    const onclick = () => settings.change({ persona: null });
+    const none = choice({ name: words.set.personaNone, about: words.set.personaNoneAbout, chosen: chosen === null, onclick });
     this.list.replaceChildren(line(none), ...settings.personas.map((persona) => this.#line(persona, chosen)));
     if (focus >= 0) this.list.querySelectorAll("button")[focus]?.focus();
   }

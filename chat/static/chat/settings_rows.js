@@ -12,7 +12,7 @@ import { words } from "./words.js";
 const MOST_SEED = OPTIONS.seed.max;
 
 /** @typedef {import("./settings_values.js").Model & {name?: string, thinking?: boolean}} Model */
-/** @typedef {{options: import("./protocol.js").Options, persona?: object|null, model?: Model|null, presets: import("./settings_values.js").Presets}} Layers */
+/** @typedef {import("./settings_values.js").Layers & {model?: Model|null}} Layers */
 /** @typedef {(name: string, value: any) => void} Change Undefined: nothing is said here any more. */
 
 /** What all rows have in common. */
@@ -34,17 +34,22 @@ class Row {
   /** @param {Node} title @param {Node[]} beside @param {Node[]} below */
   build(title, beside, below) {
     const { does, low, high } = this.says;
+    const name = make("div", { className: "parameter-name" }, title, " ", make("code", {}, this.name), this.source);
     const ends = make("p", { className: "ends", id: `${this.id}-ends` }, make("span", {}, low), " ", make("span", {}, high));
     this.root = make(
       "div",
       { className: "parameter" },
-      make("div", { className: "parameter-head" }, make("div", { className: "parameter-name" }, title, " ", make("code", {}, this.name), this.source), this.reset, ...beside),
+      make("div", { className: "parameter-head" }, name, this.reset, ...beside),
       make("p", { className: "does", id: `${this.id}-does` }, does),
       ...below,
       this.wrong,
       ends,
       this.why,
     );
+  }
+
+  field(inputMode, className) {
+    return make("input", { type: "text", inputMode, className, id: this.id, autocomplete: "off", "aria-describedby": this.about });
   }
 
   /** @param {Layers} layers */
@@ -80,7 +85,7 @@ export class NumberRow extends Row {
   constructor(name, prefix, change) {
     super(name, prefix, change);
     this.range = OPTIONS[name];
-    this.number = make("input", { type: "text", inputMode: "decimal", id: this.id, className: "number", autocomplete: "off", "aria-describedby": this.about });
+    this.number = this.field("decimal", "number");
     this.number.onchange = () => this.#typed();
     this.number.onkeydown = (event) => this.#step(event);
     this.slider = make("input", { type: "range", "aria-label": this.says.name, "aria-describedby": this.about });
@@ -132,7 +137,7 @@ export class NumberRow extends Row {
 export class SeedRow extends Row {
   constructor(name, prefix, change) {
     super(name, prefix, change);
-    this.number = make("input", { type: "text", inputMode: "numeric", id: this.id, className: "number wide", autocomplete: "off", "aria-describedby": this.about });
+    this.number = this.field("numeric", "number wide");
     this.number.onchange = () => this.#typed();
     this.dice = iconButton("dice", words.set.roll, () => this.change(crypto.getRandomValues(new Uint32Array(1))[0]));
     this.clear = iconButton("close", words.set.clear, () => this.change(undefined));
@@ -196,7 +201,8 @@ export class StopRow extends Row {
 export class ThinkingRow extends Row {
   constructor(name, prefix, change) {
     super(name, prefix, change);
-    this.buttons = [false, true].map((on) => make("button", { type: "button", onclick: () => this.change(on) }, on ? words.set.on : words.set.off));
+    const button = (on) => make("button", { type: "button", onclick: () => this.change(on) }, on ? words.set.on : words.set.off);
+    this.buttons = [button(false), button(true)];
     const both = make("span", { className: "segments", role: "group", "aria-labelledby": this.id, "aria-describedby": this.about }, ...this.buttons);
     this.build(make("span", { id: this.id, className: "label" }, this.says.name), [both], []);
   }

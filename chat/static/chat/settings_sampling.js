@@ -32,8 +32,10 @@ export class SamplingPanel {
     });
     this.about = make("p", { className: "does", id: `${prefix}-preset` });
     this.reset = make("button", { type: "button", className: "text-button", onclick: () => this.#changed({}) }, words.set.resetAll);
-    const group = make("div", { className: "segments presets", role: "group", "aria-label": words.set.presets, "aria-describedby": this.about.id }, ...this.buttons);
-    this.root = make("div", { className: "sampling" }, group, make("div", { className: "preset-line" }, this.about, this.reset), ...this.rows.map((row) => row.root));
+    const names = { "aria-label": words.set.presets, "aria-describedby": this.about.id };
+    const group = make("div", { className: "segments presets", role: "group", ...names }, ...this.buttons);
+    const line = make("div", { className: "preset-line" }, this.about, this.reset);
+    this.root = make("div", { className: "sampling" }, group, line, ...this.rows.map((row) => row.root));
   }
 
   /** @param {import("./settings_rows.js").Layers} layers */

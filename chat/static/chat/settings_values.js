@@ -8,6 +8,7 @@
 /** @typedef {{options?: Options}} Persona */
 /** @typedef {{parameters?: string[], sampling?: Options, context_window?: number|null}} Model */
 /** @typedef {Record<string, Options>} Presets The values of each preset, by its name. */
+/** @typedef {{options: Options, persona?: Persona|null, model?: Model|null, presets: Presets}} Layers */
 /** @typedef {{type: string, min?: number, max?: number, above?: number}} Range As protocol.js has it. */
 /** @typedef {"here"|"preset"|"persona"|"model"|""} Source Where a value comes from; nothing where nobody says one. */
 
@@ -22,17 +23,12 @@ const NEUTRAL = { temperature: 1, max_tokens: 1024, top_p: 1, top_k: 0, min_p: 0
 /**
  * The value that will hold, and who says it. The same layers as on the server, strongest first.
  * @param {string} name
- * @param {{options: Options, persona?: Persona|null, model?: Model|null, presets: Presets}} layers
+ * @param {Layers} layers
  * @returns {{value: any, source: Source}}
  */
 export function effective(name, layers) {
   const found = all(layers).find(([, values]) => values?.[name] !== undefined && values[name] !== null);
   return found ? { value: found[1][name], source: found[0] } : { value: undefined, source: "" };
-}
-
-/** What would hold if nothing were said here. */
-export function underneath(name, layers) {
-  return effective(name, { ...layers, options: withValue(layers.options, name, undefined) });
 }
 
 /** @returns {[Source, Options|undefined][]} */
@@ -53,7 +49,12 @@ export function withValue(options, name, value) {
   return value === undefined ? rest : { ...rest, [name]: value };
 }
 
-/** Options with a preset; values of one's own that it would set go, others (a seed, say) stay. @param {Options} options @param {string} preset @param {Presets} presets */
+/**
+ * Options with a preset; values of one's own that it would set go, others (a seed, say) stay.
+ * @param {Options} options
+ * @param {string} preset
+ * @param {Presets} presets
+ */
 export function withPreset(options, preset, presets) {
   const own = Object.keys(Object.assign({}, ...Object.values(presets)));
   const sets = new Set([...own.filter((name) => name !== "max_tokens"), ...Object.keys(presets[preset] ?? {})]);
@@ -138,7 +139,11 @@ export function valueAt(position, scale) {
 
 // --- stop texts -------------------------------------------------------------------------------------------------------------------
 
-/** One per line; `\n` and `\t` in them stand for a line break and a tab. @param {string} text @returns {{value?: string[], wrong?: "stops"|"stopLength"}} */
+/**
+ * One per line; `\n` and `\t` in them stand for a line break and a tab.
+ * @param {string} text
+ * @returns {{value?: string[], wrong?: "stops"|"stopLength"}}
+ */
 export function parseStops(text) {
   const stops = [...new Set(text.split("\n").filter(Boolean).map(unescaped))];
   if (!stops.length) return {};
