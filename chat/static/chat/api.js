@@ -9,11 +9,17 @@ import { words } from "./words.js";
 const TIMEOUT_MS = 15_000;
 
 export class ApiError extends Error {
-  /** @param {string} code @param {string} message One sentence in the person's language. @param {number} status 0: the computer cannot be reached. */
-  constructor(code, message, status) {
+  /**
+   * @param {string} code
+   * @param {string} message One sentence in the person's language.
+   * @param {number} status 0: the computer cannot be reached.
+   * @param {number} [retryAfter] Seconds after which it will be taken, where the server knows.
+   */
+  constructor(code, message, status, retryAfter) {
     super(message);
     this.code = code;
     this.status = status;
+    this.retry_after_s = retryAfter;
   }
 }
 
@@ -35,7 +41,7 @@ async function call(method, path, body) {
   }
   const text = await response.text().catch(() => "");
   const answer = parsed(text);
-  if (!response.ok) throw new ApiError(answer?.code ?? "internal", answer?.message ?? words.failedStatus(response.status), response.status);
+  if (!response.ok) throw new ApiError(answer?.code ?? "internal", answer?.message ?? words.failedStatus(response.status), response.status, answer?.retry_after_s);
   return answer;
 }
 
