@@ -62,6 +62,13 @@ def test_every_limit_of_the_program_is_one_that_may_be_set(name: str) -> None:
     assert low <= getattr(Limits(), name) <= high
 
 
+def test_how_many_models_stay_loaded(tmp_path: Path) -> None:
+    assert load(tmp_path).keep_loaded == 0
+    assert load(tmp_path, "[model]\nkeep_loaded = 2\n").keep_loaded == 2
+    with pytest.raises(ConfigError, match="keep_loaded must be a whole number from 0 to 100, got -1"):
+        load(tmp_path, "[model]\nkeep_loaded = -1\n")
+
+
 def test_named_models(tmp_path: Path) -> None:
     toml = """
 [models.qwen]

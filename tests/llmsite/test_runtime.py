@@ -2,17 +2,21 @@ from __future__ import annotations
 
 import asyncio
 import dataclasses
+import json
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 from django.conf import settings
 
 from chat import services
+from chat.health import healthz
 from chat.models import Device, Owner, Run
 from inference.errors import BrokenModel, EngineDead, EngineError
 from inference.fake import FakeEngine
 from llmsite import lock
+from llmsite.config import ModelConfig
 from llmsite.runtime import Runtime
 
 
@@ -55,6 +59,53 @@ async def test_a_model_that_cannot_load_is_told_to_whoever_waits(runtime: Runtim
         await runtime.ready()
     assert runtime.state == "failed"
     assert runtime.error is error
+    await runtime.shutdown()
+
+
+async def health(runtime: Runtime) -> tuple[int, dict[str, Any]]:
+    request: Any = SimpleNamespace(scope={"state": {"runtime": runtime}})
+    answer = await healthz(request)
+    return answer.status_code, json.loads(answer.content)
+
+
+async def test_a_default_model_that_makes_room_for_another_is_still_served(tmp_path: Path, transactional_db: None) -> None:
+    models = {"other": ModelConfig(name="other", engine="fake")}
+    config = dataclasses.replace(settings.CONFIG, data=tmp_path, model="fake", models=models, keep_loaded=1)
+    runtime = Runtime(config, build=lambda config, model: FakeEngine(name=model.name))
+    status, body = await health(runtime)
+    assert (status, body["status"]) == (503, "loading")
+    runtime.begin()
+    await runtime.ready()
+    assert runtime.engine is not None
+    async with runtime.pool.use("other"):
+        assert runtime.engine is None
+        states = {model["name"]: model["state"] for model in runtime.models()}
+        assert (states["fake"], states["other"]) == ("idle", "ready")
+        status, body = await health(runtime)
+        assert (status, body["status"], body["model"]) == (200, "ready", "fake")
+    async with runtime.pool.use(runtime.model_name("Fake")) as engine:
+        assert runtime.engine is engine
+    assert runtime.model_name("") == ""
+    await runtime.shutdown()
+
+
+async def test_a_default_model_that_failed_is_tried_again_when_it_is_asked(tmp_path: Path, transactional_db: None) -> None:
+    failures: list[EngineError] = [BrokenModel(path=str(tmp_path / "fake"), reason="not yet whole.")]
+
+    def build(config: Any, model: ModelConfig) -> FakeEngine:
+        if failures:
+            raise failures.pop()
+        return FakeEngine(name=model.name)
+
+    runtime = Runtime(dataclasses.replace(settings.CONFIG, data=tmp_path, model="fake", models={}), build=build)
+    runtime.begin()
+    with pytest.raises(BrokenModel):
+        await runtime.ready()
+    assert ((await health(runtime))[0], runtime.state) == (503, "failed")
+    assert runtime.models()[0]["why"] == "The model in fake cannot be loaded: not yet whole."
+    assert str(tmp_path) in str(runtime.error), "the terminal is told where"
+    async with runtime.pool.use("fake"):
+        assert ((await health(runtime))[0], runtime.state) == (200, "ready")
     await runtime.shutdown()
 
 
