@@ -274,6 +274,27 @@ test("refused for now: sent again after a pause, longer each time; refused for g
   assert.equal(world.storage.getItem("llmsite.outbox"), "[]");
 });
 
+test("too many messages: kept, and sent again by itself when the server said that it would take it, not before", () => {
+  const { session, world, socket } = online();
+  const key = session.say("one too many");
+  socket.give({ type: "error", code: "too_many_messages", message: "Too many.", retryable: true, retry_after_s: 27, key });
+  world.time.pass(26_999);
+  assert.equal(socket.frames("message").length, 1);
+  assert.match(world.storage.getItem("llmsite.outbox"), /one too many/);
+  world.time.pass(1);
+  assert.deepEqual(socket.frames("message").map((frame) => [frame.message, frame.key]), [["one too many", key], ["one too many", key]]);
+});
+
+test("let go for sending too much: the next connection waits its longest pause, and nothing is lost", () => {
+  const { session, world } = online();
+  session.say("still here");
+  world.last.cut(4429);
+  assert.ok(session.connection.retryAt - world.time.now > 5000);
+  world.time.pass(BACKOFF_MS.most);
+  world.last.accept();
+  assert.deepEqual(world.last.frames("message").map((frame) => frame.message), ["still here"]);
+});
+
 test("a message that was refused for now holds back what follows it in its conversation only", () => {
   const { session, world, socket } = online();
   session.show("c1");
