@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import shutil
 import subprocess
@@ -23,3 +24,13 @@ def test_the_javascript_tests_pass() -> None:
     assert done.returncode == 0, f"{done.stdout}\n{done.stderr}"
     assert ran, done.stdout
     assert int(ran[1]) >= len(TESTS), done.stdout
+
+
+def test_the_javascript_keeps_its_rules() -> None:
+    """ESLint over the page, what it shares with the phone client, and the tests of both."""
+    if not (ROOT / "frontend-uniapp" / "node_modules" / "eslint").is_dir() or shutil.which("npm") is None:
+        assert not os.environ.get("CI"), "CI must have ESLint: npm ci --prefix frontend-uniapp"
+        pytest.skip("ESLint is not installed: npm ci --prefix frontend-uniapp")
+    done = subprocess.run(["npm", "run", "-s", "lint"], cwd=ROOT / "frontend-uniapp", capture_output=True, text=True, timeout=300, check=False)
+    if done.returncode != 0:
+        pytest.fail(f"{done.stdout}\n{done.stderr}", pytrace=False)

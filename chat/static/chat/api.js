@@ -41,8 +41,9 @@ async function call(method, path, body) {
   }
   const text = await response.text().catch(() => "");
   const answer = parsed(text);
-  if (!response.ok) throw new ApiError(answer?.code ?? "internal", answer?.message ?? words.failedStatus(response.status), response.status, answer?.retry_after_s);
-  return answer;
+  if (response.ok) return answer;
+  const { code = "internal", message = words.failedStatus(response.status), retry_after_s: after } = answer ?? {};
+  throw new ApiError(code, message, response.status, after);
 }
 
 function parsed(text) {

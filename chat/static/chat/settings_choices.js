@@ -12,7 +12,6 @@ export const SAVE_MS = 500;
 export const RETRY_MS = 15_000;
 /** A conversation that the computer still does not have after so long was never stored there. */
 export const FORGET_MS = 7 * 86_400_000;
-const NAMES = ["options", "persona", "model"];
 const UNSAVED = "unsaved";
 
 /**

@@ -181,13 +181,11 @@ function math(text, start, live) {
   const begin = start + opening[0].length;
   const closing = environment ? `\\end{${environment}}` : CLOSING[opening[0].at(-1)];
   const near = text.slice(begin, begin + LONGEST_FORMULA);
-  const gap = near.search(/\n[ \t]*\n/);
-  const inside = gap < 0 ? near : near.slice(0, gap);
-  const close = begin + inside.indexOf(closing);
-  if (close < begin) {
-    if (!live || begin + inside.length < text.length) return null;
-    return { kind: "math", end: text.length, more: { tex: text.slice(begin), closed: false } };
-  }
+  const length = near.indexOf(closing);
+  if (length < 0 && (!live || near.length === LONGEST_FORMULA)) return null;
+  if (/\n[ \t]*\n/.test(length < 0 ? near : near.slice(0, length))) return null;
+  if (length < 0) return { kind: "math", end: text.length, more: { tex: near, closed: false } };
+  const close = begin + length;
   const end = lineEnd(text, close + closing.length);
   if (!/^[ \t]*[.,;:。，；：]?[ \t]*$/.test(text.slice(close + closing.length, end))) return null;
   const tex = environment ? text.slice(start, close + closing.length).trim() : text.slice(begin, close);

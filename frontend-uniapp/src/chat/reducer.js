@@ -402,8 +402,8 @@ function withMessage(state, message) {
 }
 
 /** Let `open` lead to a message. Changes `state`, which is the caller's own copy. */
-function openTo(state, leaf) {
-  for (let message = state.messages[leaf]; message; message = state.messages[message.parent]) {
+function openTo(state, id) {
+  for (let message = state.messages[id]; message; message = state.messages[message.parent]) {
     state.open[message.parent ?? `root:${message.conversation}`] = message.id;
   }
 }
