@@ -171,8 +171,8 @@ class Worker:
         return found
 
     def end(self) -> None:
-        self.process.kill()
-        self.process.wait()
+        with self.process:  # closes its pipes, too
+            self.process.kill()
 
 
 @contextmanager
