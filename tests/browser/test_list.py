@@ -10,6 +10,7 @@ import urllib.error
 import urllib.request
 import uuid
 from collections.abc import Callable
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any, Literal
 
@@ -232,6 +233,7 @@ def test_after_ten_seconds_it_stays_deleted(server: Server, open_page: OpenPage)
     page = open_page(server.port).page
     row(page, title).locator("a").focus()
     page.clock.install()
+    page.clock.pause_at(datetime.now() + timedelta(seconds=30))
     page.keyboard.press("Delete")
     count = toast(page, title).locator(".toast-count")
     page.clock.run_for(3000)

@@ -6,7 +6,9 @@ import { grouped, marked, plain } from "../../chat/static/chat/list_groups.js";
 import { forAll } from "./fakes.mjs";
 
 const at = (minutes) => new Date(Date.UTC(2026, 5, 15, 12) + minutes * 60_000).toISOString();
-const row = (id, minutes = 0, more = {}) => ({ id, title: `title ${id}`, pinned: false, preview: "", running: false, updated_at: at(minutes), model: "", options: {}, ...more });
+const row = (id, minutes = 0, more = {}) => {
+  return { id, title: `title ${id}`, pinned: false, preview: "", running: false, updated_at: at(minutes), model: "", options: {}, ...more };
+};
 const page = (items, next = null) => ({ items, next });
 
 class Refusal extends Error {
@@ -323,7 +325,8 @@ test("files that are none of ours are refused by name, the others are imported",
   api.asked[1].refuse(new Refusal(422, "invalid", "title: expected text, got “1”."));
   const { imported, refused } = await importing;
   assert.deepEqual(imported.map(({ id }) => id), ["a"]);
-  assert.deepEqual(refused.map(({ name, code }) => `${name} ${code}`), ["b.json not_ours", "c.json not_ours", "d.json not_ours", "e.json too_big", "f.json invalid", "folder not_ours"]);
+  const said = ["b.json not_ours", "c.json not_ours", "d.json not_ours", "e.json too_big", "f.json invalid", "folder not_ours"];
+  assert.deepEqual(refused.map(({ name, code }) => `${name} ${code}`), said);
   assert.equal(ids(), "a");
 });
 
@@ -429,7 +432,8 @@ const names = (whens, lang = "en") => {
 };
 
 test("groups by the calendar's days, then by months", () => {
-  const whens = [now, new Date(2026, 2, 10), new Date(2026, 2, 9, 23, 59), new Date(2026, 2, 8, 23), new Date(2026, 2, 3), new Date(2026, 2, 2, 23), new Date(2026, 1, 2), new Date(2025, 1, 2)];
+  const days = [[2026, 2, 10], [2026, 2, 9, 23, 59], [2026, 2, 8, 23], [2026, 2, 3], [2026, 2, 2, 23], [2026, 1, 2], [2025, 1, 2]];
+  const whens = [now, ...days.map((day) => new Date(...day))];
   assert.deepEqual(names(whens), ["Today: 2", "Yesterday: 1", "Previous 7 days: 2", "March: 1", "February: 1", "February 2025: 1"]);
   assert.deepEqual(names([new Date(2026, 1, 2), new Date(2025, 1, 2)], "zh-Hans"), ["二月: 1", "2025年2月: 1"]);
 });

@@ -30,7 +30,7 @@ export const FORMAT = "llmsite-conversation";
 /** @typedef {{conversation: {id: string, title: string}, message: string, role: string, created_at: string, snippet: Part[]}} Hit */
 /** @typedef {{titles: Conversation[], items: Hit[], next: string|null}} Found */
 /** @typedef {{name: string, code: string, message: string}} RefusedFile */
-/** @typedef {{get(path: string): Promise<any>, post(path: string, body?: any): Promise<any>, patch(path: string, body: any): Promise<any>, delete(path: string): Promise<any>}} Api */
+/** @typedef {Pick<typeof import("./api.js").api, "get"|"post"|"patch"|"delete">} Api */
 
 export class Conversations {
   /** @type {Map<string, {item: Conversation, asked: number}>} What the server said, and with which of our questions. */

@@ -28,7 +28,12 @@ function onDrop(root, take) {
     inside = by ? inside + by : 0;
     sign.hidden = inside <= 0;
   };
-  const listen = (name, call) => root.addEventListener(name, (event) => event.dataTransfer?.types.includes("Files") && (event.preventDefault(), call(event)));
+  const listen = (name, call) =>
+    root.addEventListener(name, (event) => {
+      if (!event.dataTransfer?.types.includes("Files")) return;
+      event.preventDefault();
+      call(event);
+    });
   listen("dragenter", () => turn(1));
   listen("dragleave", () => turn(-1));
   listen("dragover", (event) => (event.dataTransfer.dropEffect = "copy"));

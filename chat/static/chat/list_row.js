@@ -27,7 +27,8 @@ export class Row {
     this.title = make("span", { className: "row-title" });
     this.marks = make("span", { className: "row-marks" });
     this.preview = make("span", { className: "row-preview" });
-    this.link = make("a", { className: "conversation", href: `/?c=${id}`, "data-id": id, draggable: false, tabIndex: -1 }, this.title, this.marks, this.preview);
+    const address = { href: `/?c=${id}`, "data-id": id };
+    this.link = make("a", { className: "conversation", ...address, draggable: false, tabIndex: -1 }, this.title, this.marks, this.preview);
     this.button = make("button", { type: "button", className: "icon-button row-menu", tabIndex: -1, "aria-haspopup": "menu" }, icon("more"));
     this.button.setAttribute("aria-expanded", "false");
     this.button.onclick = () => does.menu(this, this.button);
@@ -77,7 +78,8 @@ class Renaming {
   constructor(row) {
     this.row = row;
     this.before = row.facts.item?.title ?? "";
-    this.field = make("input", { type: "text", className: "row-field", value: this.before, maxLength: MAX_TITLE, autocomplete: "off", "aria-label": words.newTitle });
+    const holds = { type: "text", value: this.before, maxLength: MAX_TITLE, autocomplete: "off" };
+    this.field = make("input", { className: "row-field", ...holds, "aria-label": words.newTitle });
     this.problem = make("p", { className: "row-problem", role: "alert" });
     this.root = make("div", { className: "row-rename" }, this.field, this.problem);
     this.field.onkeydown = (event) => this.#key(event);

@@ -5,7 +5,7 @@
  * @module
  */
 
-import { make } from "./dom.js";
+import { make, textButton } from "./dom.js";
 import { grouped } from "./list_groups.js";
 import { Row } from "./list_row.js";
 import { words } from "./words.js";
@@ -229,8 +229,7 @@ export class Rows {
       this.end.replaceChildren();
     } catch (error) {
       this.#failed = true;
-      const again = make("button", { type: "button", className: "text-button", onclick: () => this.#more() }, words.tryAgain);
-      this.end.replaceChildren(make("p", { className: "empty" }, words.moreFailed(error.message)), again);
+      this.end.replaceChildren(make("p", { className: "empty" }, words.moreFailed(error.message)), textButton(words.tryAgain, () => this.#more()));
     }
   }
 }

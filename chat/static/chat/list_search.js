@@ -4,7 +4,7 @@
  * @module
  */
 
-import { byId, make } from "./dom.js";
+import { byId, make, textButton } from "./dom.js";
 import { marked, plain } from "./list_groups.js";
 import { words } from "./words.js";
 
@@ -202,7 +202,9 @@ export class Search {
 }
 
 function titleOf(item, text) {
-  return make("li", { className: "row" }, resultLink(item, make("span", { className: "row-title" }, ...parts(marked(item.title, text))), plain(item.preview)));
+  const title = make("span", { className: "row-title" }, ...parts(marked(item.title, text)));
+  const below = make("span", { className: "row-preview" }, plain(item.preview));
+  return make("li", { className: "row" }, resultLink(item, title, below));
 }
 
 /** @param {import("./conversations.js").Hit} hit */
@@ -214,8 +216,7 @@ function hitOf({ conversation, message, role, snippet }) {
   return make("li", { className: "row" }, link);
 }
 
-function resultLink({ id }, title, text) {
-  const below = typeof text === "string" ? make("span", { className: "row-preview" }, text) : text;
+function resultLink({ id }, title, below) {
   return make("a", { className: "conversation result", href: `/?c=${id}`, "data-id": id, draggable: false }, title, below);
 }
 
@@ -225,5 +226,5 @@ function parts(all) {
 }
 
 function problem(sentence, again) {
-  return [make("p", { className: "empty" }, sentence), make("button", { type: "button", className: "text-button", onclick: again }, words.tryAgain)];
+  return [make("p", { className: "empty" }, sentence), textButton(words.tryAgain, again)];
 }

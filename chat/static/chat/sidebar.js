@@ -52,7 +52,9 @@ export class Sidebar {
       open: (conversation, message) => this.#open(conversation, message),
       turn: (found) => this.#turn(found),
     });
-    this.search.field.addEventListener("keydown", (event) => event.key === "ArrowDown" && !this.list.hidden && this.rows.focus() && event.preventDefault());
+    this.search.field.addEventListener("keydown", (event) => {
+      if (event.key === "ArrowDown" && !this.list.hidden && this.rows.focus()) event.preventDefault();
+    });
     onPress(this.list, ".conversation", (link, at) => this.#menu(this.rows.row(link.dataset.id), at));
     onImport(this.drawer.root, (files) => this.importFiles(files));
     addEventListener("keydown", (event) => this.#shortcut(event));

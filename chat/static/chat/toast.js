@@ -5,7 +5,7 @@
  * @module
  */
 
-import { icon, make } from "./dom.js";
+import { iconButton, make, textButton } from "./dom.js";
 import { words } from "./words.js";
 
 const STAYS_S = 6;
@@ -20,7 +20,10 @@ const STAYS_S = 6;
  */
 
 export class Toasts {
-  /** @param {Element} after What it follows in the page, and so in the order of Tab. @param {() => void} [home] Takes the focus when the last notice that had it is closed. */
+  /**
+   * @param {Element} after What it follows in the page, and so in the order of Tab.
+   * @param {() => void} [home] Takes the focus when the last notice that had it is closed.
+   */
   constructor(after, home = () => {}) {
     this.home = home;
     /** The newest last. @type {Toast[]} */
@@ -76,8 +79,9 @@ class Toast {
     this.left = notice.problem ? Infinity : (notice.seconds ?? STAYS_S);
     this.held = new Set();
     this.count = make("span", { className: "toast-count", "aria-hidden": "true" });
-    const note = make("span", { className: "toast-note" }, notice.note ? ` ${notice.note}` : "");
-    this.root = make("div", { className: "toast", role: "group", "aria-label": notice.text }, make("p", { className: "toast-text" }, notice.text, note), this.#actions());
+    const note = make("span", { className: "toast-note" }, notice.note ?? "");
+    const text = make("p", { className: "toast-text" }, notice.text, note);
+    this.root = make("div", { className: "toast", role: "group", "aria-label": notice.text }, text, this.#actions());
     this.root.classList.toggle("failed", Boolean(notice.problem));
     this.#hold("pointerenter", "pointerleave");
     this.#hold("focusin", "focusout");
@@ -99,10 +103,9 @@ class Toast {
 
   #actions() {
     const { action } = this.notice;
-    const close = make("button", { type: "button", className: "icon-button", title: words.close, "aria-label": words.close, onclick: () => this.close() }, icon("close"));
+    const close = iconButton("close", words.close, () => this.close());
     if (!action) return make("div", { className: "toast-actions" }, close);
-    const button = make("button", { type: "button", className: "text-button", onclick: () => this.act() }, action.label);
-    return make("div", { className: "toast-actions" }, button, this.count, close);
+    return make("div", { className: "toast-actions" }, textButton(action.label, () => this.act()), this.count, close);
   }
 
   #hold(begin, end) {
