@@ -82,7 +82,7 @@ class ConversationAdmin(List):
         about = " · ".join([count, *overview.models])
         return format_html('<a href="{}">{}</a>{}<span class="quiet">{}</span>{}', row.url, title, gone, about, _snippet(row, overview))
 
-    @admin.display(description=_("person and devices"), ordering="owner__name")
+    @admin.display(description=_("person"), ordering="owner__name")
     def who(self, row: Conversation) -> SafeString:
         whose = person(row.owner)
         devices = ", ".join(name for name in (gettext(name) if name else "" for name in row.overview.devices) if name not in ("", whose))

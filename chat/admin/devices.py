@@ -19,6 +19,7 @@ from django.utils.translation import gettext_lazy as _
 from chat import people, services
 from chat.admin.filters import person
 from chat.admin.lists import List
+from chat.admin.transcript import moment
 from chat.models import Device
 
 
@@ -35,7 +36,7 @@ class Welcome(admin.SimpleListFilter):
 
 @admin.register(Device)
 class DeviceAdmin(List):
-    list_display = ("label", "whose", "created_at", "last_seen_at", "access", "conversations")
+    list_display = ("label", "whose", "access", "conversations", "seen", "made")
     list_select_related = ("owner",)
     list_filter = (Welcome,)
     search_fields = ("name", "owner__name")
@@ -55,12 +56,20 @@ class DeviceAdmin(List):
     def whose(self, device: Device) -> str:
         return person(device.owner)
 
+    @admin.display(description=_("created"), ordering="created_at")
+    def made(self, device: Device) -> str:
+        return moment(device.created_at)[:-3]
+
+    @admin.display(description=_("last seen"), ordering="last_seen_at")
+    def seen(self, device: Device) -> str:
+        return moment(device.last_seen_at)[:-3] or "–"
+
     @admin.display(description=_("access"), ordering="revoked_at")
     def access(self, device: Device) -> SafeString | str:
         if device.revoked_at:
             return gettext("revoked")
         if device.token_hash is None:
-            return gettext("not paired: it needs no token")
+            return gettext("without pairing")
         address = reverse("admin:chat_device_revoke")
         return format_html('{} <a class="revoke" href="{}?id={}">{}</a>', gettext("paired"), address, device.id, gettext("Revoke…"))
 
