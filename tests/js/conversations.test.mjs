@@ -369,7 +369,7 @@ test("whatever order answers come in, the list ends as the server has it", async
     const undos = [];
     const answerOne = async () => {
       const [asked] = api.asked.splice(int(0, api.asked.length - 1), 1);
-      if (asked) answer(server, asked, chance(0.3));
+      if (asked) carryOut(server, asked, chance(0.3));
       await settle();
     };
     for (let step = 0; step < 12; step += 1) {
@@ -390,7 +390,7 @@ test("whatever order answers come in, the list ends as the server has it", async
     while (api.asked.length) await answerOne();
     const last = list.refresh();
     await settle();
-    while (api.asked.length) answer(server, api.asked.shift(), false);
+    while (api.asked.length) carryOut(server, api.asked.shift(), false);
     await last;
     const truth = [...server.values()].filter((item) => !item.deleted).map(({ id, title, pinned }) => `${id} ${title} ${pinned}`);
     assert.deepEqual(list.items.map(({ id, title, pinned }) => `${id} ${title} ${pinned}`).sort(), truth.sort());
@@ -398,7 +398,7 @@ test("whatever order answers come in, the list ends as the server has it", async
 });
 
 /** As the server would: it carries out a request when it answers it. */
-function answer(server, { method, path, body, answer, refuse }, refused) {
+function carryOut(server, { method, path, body, answer, refuse }, refused) {
   if (refused) return refuse(new Refusal(503));
   const id = path.match(/^conversations\/(\w+)/)?.[1];
   const item = server.get(id);

@@ -103,11 +103,11 @@ export class Search {
     this.#next = next;
     this.#count = titles.length + items.length;
     this.hits = make("ul", {}, ...items.map(hitOf));
-    const parts = [
+    const groups = [
       ...(titles.length ? [make("h2", {}, words.titles), make("ul", {}, ...titles.map((item) => titleOf(item, text)))] : []),
       ...(items.length ? [make("h2", {}, words.messages), this.hits] : []),
     ];
-    this.root.replaceChildren(...(parts.length ? parts : [make("p", { className: "empty" }, words.nothingFound(text))]), this.end);
+    this.root.replaceChildren(...(groups.length ? groups : [make("p", { className: "empty" }, words.nothingFound(text))]), this.end);
     this.root.scrollTop = 0;
     this.end.replaceChildren();
     this.#sayCount();
