@@ -51,14 +51,18 @@ class Answers:
 
     def stream(self, text: str, step: int = 7) -> Any:
         """An answer that came in pieces; returns its element."""
-        return self.page.evaluate_handle("([text, step]) => { const made = answer(); stream(made, text, step); return made.root }", [text, step]).as_element()
+        return self.page.evaluate_handle(
+            "([text, step]) => { const made = answer(); stream(made, text, step); return made.root }", [text, step]
+        ).as_element()
 
     def begin(self) -> Any:
         """An empty answer, to be grown with `grow`."""
         return self.page.evaluate_handle("() => { const made = answer(); made.root.parentElement.classList.add('live', 'writing'); return made }")
 
     def grow(self, answer: Any, text: str, live: bool = True) -> None:
-        self.page.evaluate("([made, text, live]) => { made.update(text, live); made.root.parentElement.classList.toggle('live', live) }", [answer, text, live])
+        self.page.evaluate(
+            "([made, text, live]) => { made.update(text, live); made.root.parentElement.classList.toggle('live', live) }", [answer, text, live]
+        )
 
     def settled(self) -> None:
         """Until every formula is drawn and every code has its colours."""

@@ -166,7 +166,11 @@ def test_the_sanitiser_holds_by_itself(watched: Open) -> None:
             ).as_element()
             assert root
             # A formula may have styles and classes, which only KaTeX writes.
-            wrong = [one for one in root.evaluate(CHECK) if not one.startswith(("a link that keeps", "class") if way == "sanitiseFormula" else "a link that keeps")]
+            wrong = [
+                one
+                for one in root.evaluate(CHECK)
+                if not one.startswith(("a link that keeps", "class") if way == "sanitiseFormula" else "a link that keeps")
+            ]
             assert way == "sanitiseFormula" or wrong == [], vector
             assert not [one for one in wrong if one.startswith(("href", "attribute on", "attribute src"))], vector
     answers.page.wait_for_timeout(300)
@@ -207,7 +211,9 @@ def test_a_formula_stays_inside_its_message(watched: Open) -> None:
     answers.settled()
     contained = answers.page.evaluate("[...document.querySelectorAll('.markdown')].map(one => getComputedStyle(one).contain)")
     assert set(contained) == {"paint"}
-    hit = answers.page.evaluate("() => { const b = document.querySelector('.top').getBoundingClientRect(); return document.elementFromPoint(b.x + b.width / 2, b.y + 10).closest('.markdown') }")
+    hit = answers.page.evaluate(
+        "() => { const b = document.querySelector('.top').getBoundingClientRect(); return document.elementFromPoint(b.x + b.width / 2, b.y + 10).closest('.markdown') }"
+    )
     assert hit is None
     watch.check()
 
@@ -235,7 +241,7 @@ def test_nothing_hangs_the_page(watched: Open) -> None:
         took[name] = [round(ms) for ms in answers.page.evaluate(MEASURE, text)]
         answers.settled()
         answers.page.evaluate("document.getElementById('thread').replaceChildren()")
-    slow = {name: all_ms for name, all_ms in took.items() if max(all_ms) > 3000 or max(all_ms[2:]) > 1500}
+    slow = {name: all_ms for name, all_ms in took.items() if max(all_ms) > 4000 or max(all_ms[2:]) > 1500}
     assert slow == {}, took
     watch.check()
 
@@ -243,13 +249,15 @@ def test_nothing_hangs_the_page(watched: Open) -> None:
 def test_the_page_itself_shows_what_was_said_as_text(server: Server, open_page: Callable[..., Chat]) -> None:
     chat = open_page(server.port)
     said = "<img src=x onerror=alert(1)> [a](javascript:alert(1)) <style>body{display:none}</style> **bold**"
-    chat.page.evaluate("window.alert = () => document.body.append('ran')")
+    chat.page.evaluate("() => { window.alert = () => document.body.append('it ran') }")
     chat.ask(said)
     expect(chat.users.last.locator(".text")).to_have_text(said)
-    assert chat.last.locator(".text").inner_text() == "echo: <img src=x onerror=alert(1)> a (javascript:alert(1)) <style>body{display:none}</style> bold"
+    assert (
+        chat.last.locator(".text").inner_text() == "echo: <img src=x onerror=alert(1)> a (javascript:alert(1)) <style>body{display:none}</style> bold"
+    )
     chat.page.locator("#field").evaluate(
         """field => { const data = new DataTransfer(); data.setData("text/html", "<img src=x onerror=alert(1)><b>x</b>"); data.setData("text/plain", "plain");
         field.focus(); field.dispatchEvent(new ClipboardEvent("paste", { clipboardData: data, bubbles: true, cancelable: true })) }"""
     )
     assert chat.page.locator("#composer img, #composer b").count() == 0
-    assert "ran" not in (chat.page.locator("body").text_content() or "")
+    assert "it ran" not in (chat.page.locator("body").text_content() or "")
