@@ -117,6 +117,6 @@ def look(runtime: Any) -> None:
     runs_queued.set(len(live) - running)
     for model in runtime.models():
         model_state.labels(model["name"], model["state"]).set(1)
-        engine = runtime.pool.loaded(model["name"])
-        if engine is not None and engine.info.memory_bytes is not None:
-            model_memory.labels(model["name"]).set(engine.info.memory_bytes)
+        info = runtime.pool.view(model["name"]).info if model["state"] == "ready" else None
+        if info is not None and info.memory_bytes is not None:
+            model_memory.labels(model["name"]).set(info.memory_bytes)
