@@ -1,7 +1,7 @@
 """Known ways to get script, requests or styles into a page that shows Markdown, HTML and formulas.
 
-After the usual cheat sheets (OWASP, PortSwigger, html5sec, DOMPurify's own bypasses, Markdown and KaTeX advisories). Script calls `alert`, or anything
-else that the test watches; whatever loads, loads from evil.example.
+After the usual cheat sheets (OWASP, PortSwigger, html5sec, DOMPurify's own bypasses, Markdown and KaTeX advisories). Script calls `alert`, or
+anything else that the test watches; whatever loads, loads from evil.example.
 """
 
 from __future__ import annotations
@@ -301,7 +301,7 @@ MARKDOWN = [
     "${alert(1)} #{alert(1)} <%= alert(1) %> {% alert(1) %}",
     "{{7*7}} [[${7*7}]] {{'a'.constructor.prototype.charAt=[].join;$eval('x=alert(1)')}}",
     "javascript:/*--></title></style></textarea></script></xmp><svg/onload='+/\"/+/onmouseover=1/+/[*/[]/+alert(1)//'>",
-    "jaVasCript:/*-/*`/*\\`/*'/*\"/**/(/* */oNcliCk=alert(1) )//%0D%0A%0d%0a//</stYle/</titLe/</teXtarEa/</scRipt/--!>\\x3csVg/<sVg/oNloAd=alert(1)//>\\x3e",
+    "jaVasCript:/*-/*`/*\\`/*'/*\"/**/(/* */oNcliCk=alert(1) )//%0D%0A%0d%0a//</stYle/</titLe/</teXtarEa/</scRipt/--!>\\x3csVg/<sVg/oNloAd=alert(1)//>\\x3e",  # noqa: E501
     "'\"><img src=x onerror=alert(1)>{{7*7}}",
     '";alert(1);//',
     "\u2028alert(1)\u2029",

@@ -167,7 +167,7 @@ function code(text, start, line) {
     return { kind: "code", end: cut(text, end + 1), sure: end < text.length, more: { lang, code: body } };
   }
   // Marks at the very end may become the closing fence: they are not shown as code meanwhile.
-  const body = dedent(text.slice(begin)).replace(new RegExp(`(^|\\n) {0,3}\\${marks[0]}{1,${marks.length}}$`), "");
+  const body = dedent(text.slice(begin)).replace(new RegExp(`(?:^|\\n)(?: {0,3}\\${marks[0]}{1,${marks.length}})?$`), "");
   return { kind: "code", end: text.length, more: { lang, code: body } };
 }
 
