@@ -22,7 +22,8 @@ RARE_EN, RARE_ZH = "zeppelin", "飞艇"
 """In one message of a thousand."""
 ENGLISH = [
     "the", "phone", "connects", "to", "computer", "over", "hotspot", "and", "model", "answers", "there", "so", "nothing", "leaves", "room", "when",
-    "you", "ask", "about", "rivers", "mountains", "poems", "recipes", "code", "tables", "homework", "weather", "music", "history", "letters", "numbers",
+    "you", "ask", "about", "rivers", "mountains", "poems", "recipes", "code", "tables", "homework", "weather", "music", "history", "letters",
+    "numbers",
     "travel", "plans", "gardens", "books", "science", "light", "water", "stone",
 ]  # fmt: skip
 CHINESE = [
