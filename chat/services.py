@@ -147,8 +147,7 @@ def continue_answer(*, device: Device, message: UUID, key: str | None = None, op
             device=device,
             key=key,
             options=options or {},
-            # What was begun is gone on with by what began it.
-            model=newest.model or answer.conversation.model,
+            model=answer.conversation.model,
             base_answer=len(answer.content),
             base_thinking=len(answer.thinking),
         )

@@ -117,8 +117,8 @@ class StubRuntime:
     def models(self) -> list[dict[str, Any]]:
         return [{"name": name, "state": state} for name, state in self.states.items()]
 
-    def loaded(self, name: str) -> Any:
-        return type("Engine", (), {"info": type("Info", (), {"memory_bytes": 1234})}) if self.states[name] == "ready" else None
+    def view(self, name: str) -> Any:
+        return type("View", (), {"info": type("Info", (), {"memory_bytes": 1234})})
 
 
 def test_how_it_is_just_now() -> None:
