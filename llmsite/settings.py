@@ -9,6 +9,7 @@ from pathlib import Path
 import dj_database_url
 
 from llmsite.config import load_config
+from llmsite.clock import local_zone
 from llmsite.secret import close_to_others, private_folder, secret_key
 
 CONFIG = load_config()
@@ -128,7 +129,7 @@ LANGUAGES = [("en", "English"), ("zh-hans", "简体中文")]
 LANGUAGE_COOKIE_NAME = "llmsite_language"
 USE_I18N = True
 USE_TZ = True
-TIME_ZONE = "UTC"
+TIME_ZONE = local_zone()  # the owner reviews by their own clock; what is stored is in UTC
 
 STATIC_URL = "static/"
 STATICFILES_DIRS = [("chat", CONFIG.root / "frontend-uniapp" / "src" / "chat")]
