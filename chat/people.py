@@ -11,7 +11,6 @@ from chat import sockets
 from chat.models import Conversation, Device, Owner, PairingCode
 from chat.services import Refused
 
-
 NAME_CHARS = 100
 
 

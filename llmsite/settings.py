@@ -8,8 +8,8 @@ from pathlib import Path
 
 import dj_database_url
 
-from llmsite.config import load_config
 from llmsite.clock import local_zone
+from llmsite.config import load_config
 from llmsite.secret import close_to_others, private_folder, secret_key
 
 CONFIG = load_config()
