@@ -128,6 +128,16 @@ def test_finished_blocks_are_never_touched_again_and_a_selection_in_them_stays(a
     assert page.evaluate("touched") == 0
 
 
+def test_a_selection_in_what_still_grows_stays(answers: Answers) -> None:
+    for start in ("Some *words* and ", "- one\n- two *words* and ", "> Some *words* and "):
+        answer = answers.begin()
+        answers.grow(answer, start)
+        answers.page.evaluate("made => getSelection().selectAllChildren(made.root.querySelector('em'))", answer)
+        for count in range(20):
+            answers.grow(answer, start + "**more** " * count)
+        assert answers.page.evaluate("getSelection().toString()") == "words"
+
+
 def test_code_keeps_its_height_and_its_selection_when_it_gets_its_colours(answers: Answers) -> None:
     page = answers.page
     code = "```python\n" + "".join(f"def f{n}(x): return 'text' + str({n})  # comment\n" for n in range(20)) + "```\n"

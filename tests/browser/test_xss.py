@@ -62,7 +62,9 @@ LOOK = """() => ["#field", "#send", "#title", ".top", ".bottom", "#sidebar", "bo
 PRESS = """root => {
   for (const element of root.querySelectorAll("*")) {
     if (element.matches("a, .md-copy")) continue;
-    for (const kind of ["mouseover", "pointerenter", "focus", "click", "input", "toggle", "animationstart"]) element.dispatchEvent(new Event(kind, { bubbles: true }));
+    for (const kind of ["mouseover", "pointerenter", "focus", "click", "input", "toggle", "animationstart"]) {
+      element.dispatchEvent(new Event(kind, { bubbles: true }));
+    }
   }
 }"""
 

@@ -9,6 +9,7 @@ import { make } from "./dom.js";
 import { Code } from "./markdown/code.js";
 import { Sheet } from "./markdown/elements.js";
 import { formula } from "./markdown/formula.js";
+import { grown } from "./markdown/grown.js";
 import { later, never } from "./markdown/later.js";
 import { lex } from "./markdown/lexer.js";
 
@@ -82,8 +83,7 @@ export class Markdown {
   /** Where the text grows: the caret stands there. */
   #markEnd() {
     const end = lastOf(this.root);
-    if (end === this.end) return;
-    this.end?.classList.remove("md-end");
+    if (end !== this.end) this.end?.classList.remove("md-end");
     end.classList.add("md-end");
     this.end = end;
   }
@@ -174,6 +174,7 @@ class View {
   }
 
   put(nodes) {
+    if (nodes.length === 1 && this.nodes.length === 1 && grown(this.nodes[0], nodes[0])) return;
     const next = this.nodes.at(-1)?.nextSibling ?? null;
     const parent = this.nodes[0]?.parentNode ?? this.owner.root;
     for (const node of this.nodes) node.remove();
@@ -223,10 +224,12 @@ class ItemView extends View {
   #place(block, made) {
     const item = made?.firstElementChild ?? make("li");
     if (!this.list) this.#begin(block);
-    if (this.item) this.item.replaceWith(item);
-    else this.list.append(item);
-    this.item = item;
-    this.nodes = block.follows ? [item] : [this.list];
+    if (!this.item || !grown(this.item, item)) {
+      if (this.item) this.item.replaceWith(item);
+      else this.list.append(item);
+      this.item = item;
+    }
+    this.nodes = block.follows ? [this.item] : [this.list];
     this.list.hidden = !made;
   }
 
