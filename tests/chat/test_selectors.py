@@ -18,7 +18,7 @@ def test_the_model_is_given_the_branch(client: Client) -> None:
 
 
 def test_the_newest_system_prompt_of_the_branch_holds(client: Client) -> None:
-    chat = services.set_system_prompt(device=client.device, content="be brief")
+    chat = services.set_system_prompt(device=client.device, content="be brief").conversation
     first = services.send(device=client.device, content="one", conversation=chat)
     finish(first, "uno")
     services.set_system_prompt(device=client.device, content="be long", conversation=chat)
