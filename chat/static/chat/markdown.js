@@ -19,7 +19,7 @@ const SLICE_CHARS = 4_000;
 const BLOCK_CHARS = 40;
 const MENDED = new Set(["text", "item", "note"]);
 
-/** One answer. When more of it is drawn, an event `drawn` goes up from its element. */
+/** One answer. When more of it is drawn than `update` did at once, an event `drawn` goes up from its element. */
 export class Markdown {
   /** @param {HTMLElement} root Holds nothing else. @param {{words: any}} options */
   constructor(root, { words }) {
@@ -50,7 +50,12 @@ export class Markdown {
     if (live || this.drawn) return this.#draw();
     this.root.textContent = text;
     this.root.classList.add("undrawn");
-    later(this.root, () => this.#draw());
+    later(this.root, () => this.#drawLater());
+  }
+
+  #drawLater() {
+    this.#draw();
+    this.root.dispatchEvent(new CustomEvent("drawn", { bubbles: true }));
   }
 
   #draw() {
@@ -69,8 +74,7 @@ export class Markdown {
     sheet.finish();
     this.#learn();
     if (this.live) this.#markEnd();
-    if (at < list.length) this.timer = setTimeout(() => this.#draw());
-    this.root.dispatchEvent(new CustomEvent("drawn", { bubbles: true }));
+    if (at < list.length) this.timer = setTimeout(() => this.#drawLater());
   }
 
   /** What is drawn of a block: its Markdown, and at the end of a growing text with what is open closed. */

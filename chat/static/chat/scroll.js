@@ -19,6 +19,8 @@ export class Scroll {
     this.box.addEventListener("wheel", (event) => event.deltaY < 0 && this.#letGo(), { passive: true });
     this.box.addEventListener("keydown", (event) => UPWARD.has(event.key) && this.#letGo());
     this.button.onclick = () => this.toEnd();
+    // An answer is drawn when it comes near, and a formula when its library is there: both change the height.
+    this.box.addEventListener("drawn", () => this.follow());
     // The soft keyboard, or a longer draft, makes the box smaller.
     new ResizeObserver(() => this.follow()).observe(this.box);
   }

@@ -64,7 +64,9 @@ function drawWaiting() {
   const until = performance.now() + SLICE_MS;
   for (const root of waiting) {
     waiting.delete(root);
-    if (root.isConnected) draw(root);
+    if (!root.isConnected) continue;
+    draw(root);
+    root.dispatchEvent(new CustomEvent("drawn", { bubbles: true }));
     if (performance.now() > until) return setTimeout(drawWaiting);
   }
 }
