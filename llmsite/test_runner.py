@@ -15,12 +15,19 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 
 
+# Files of tests go to several processes: most of them wait for servers and browsers more than they compute.
+SIDE_BY_SIDE = ("-n", "logical", "--maxprocesses", "4", "--dist", "loadfile")
+
+
 def run(arguments: Sequence[str]) -> int:
-    """Run pytest and return its exit code. The tests get a data folder of their own; LLMSITE_* settings of the person do not reach them."""
+    """Run pytest and return its exit code; without arguments, everything, in several processes.
+
+    The tests get a data folder of their own; LLMSITE_* settings of the person do not reach them.
+    """
     with tempfile.TemporaryDirectory(prefix="llmsite-test-", ignore_cleanup_errors=True) as data:
         environment = {name: value for name, value in os.environ.items() if not name.startswith("LLMSITE_")}
         environment["LLMSITE_TEST_DATA"] = data  # tests/environment.py makes it LLMSITE_DATA
-        process = subprocess.Popen([sys.executable, "-m", "pytest", *arguments], cwd=ROOT, env=environment)
+        process = subprocess.Popen([sys.executable, "-m", "pytest", *(arguments or SIDE_BY_SIDE)], cwd=ROOT, env=environment)
         while True:
             try:
                 return process.wait()

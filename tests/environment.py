@@ -8,7 +8,8 @@ import shutil
 import tempfile
 
 if data := os.environ.get("LLMSITE_TEST_DATA"):
-    os.environ["LLMSITE_DATA"] = data
+    # Each of several workers (pytest-xdist) has its own.
+    os.environ["LLMSITE_DATA"] = os.path.join(data, os.environ.get("PYTEST_XDIST_WORKER", ""))
 else:
     os.environ["LLMSITE_DATA"] = tempfile.mkdtemp(prefix="llmsite-test-")
     atexit.register(shutil.rmtree, os.environ["LLMSITE_DATA"], ignore_errors=True)

@@ -24,10 +24,11 @@ from tests.end_to_end.server import ROOT, Server
 DOCS = ROOT / "docs"
 DESKTOP = {"viewport": {"width": 1120, "height": 720}}
 PHONE = {"viewport": {"width": 390, "height": 844}, "has_touch": True, "is_mobile": True}
+ADMIN = {"width": 1400, "height": 800}
 LOOKS = [("en", "light"), ("en", "dark"), ("zh-CN", "light"), ("zh-CN", "dark")]
 SAID = {"en": ["Hello, who are you?", "How do I load a bigger model?"], "zh-CN": ["你好，你是谁？", "手机怎么连接？"]}
 FRAME = """<style>body{margin:0;padding:24px;display:flex;flex-wrap:wrap;gap:24px;background:#d5dae6}
-img{border-radius:12px;box-shadow:0 4px 24px #0003}</style>"""
+img{flex:none;border-radius:12px;box-shadow:0 4px 24px #0003}</style>"""
 OWNER = ("owner", "a-password-for-pictures")
 RICH = """The **roots** of $ax^2 + bx + c = 0$ are
 
@@ -80,7 +81,7 @@ def _pictures(browser: Browser, server: Server) -> Iterator[tuple[str, list[byte
     yield "screenshots/list.png", [_list(browser, server, *look) for look in LOOKS], 4 * 390 + 5 * 24
     yield "screenshots/settings.png", [_settings(browser, server, *look) for look in LOOKS], 4 * 390 + 5 * 24
     yield "screenshots/pairing.png", [_pair(browser, server, *look) for look in (LOOKS[0], LOOKS[3])], 2 * 1120 + 3 * 24
-    yield "screenshots/admin.png", list(_admin(browser, server)), 2 * 1120 + 3 * 24
+    yield "screenshots/admin.png", list(_admin(browser, server)), 2 * ADMIN["width"] + 3 * 24
 
 
 def _open(browser: Browser, server: Server, size: dict[str, Any], locale: str, scheme: str) -> Chat:
@@ -134,7 +135,7 @@ def _pair(browser: Browser, server: Server, locale: str, scheme: str) -> bytes:
 
 
 def _admin(browser: Browser, server: Server) -> Iterator[bytes]:
-    page = browser.new_context(**DESKTOP, locale="en", color_scheme="light").new_page()  # type: ignore[arg-type]
+    page = browser.new_context(viewport=ADMIN, locale="en", color_scheme="light").new_page()  # type: ignore[arg-type]
     page.goto(f"{server.http}/admin/")
     page.get_by_label("Username").fill(OWNER[0])
     page.get_by_label("Password").fill(OWNER[1])

@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 from datetime import timedelta
-from uuid import uuid4
 
 import pytest
 from django.db import connection
@@ -105,7 +104,7 @@ def test_every_branch_can_be_reached(owner: Browser, client: Client) -> None:
     assert f"?message={again.message}#m-{again.message}" in page
 
 
-@pytest.mark.parametrize("query", ["?message=x", f"?message={uuid4()}", "?page=99", "?page=0", "?page=-1", "?page=²"])
+@pytest.mark.parametrize("query", ["?message=x", "?message=00000000-0000-4000-8000-000000000001", "?page=99", "?page=0", "?page=-1", "?page=²"])
 def test_an_address_that_makes_no_sense_shows_the_open_branch(owner: Browser, answered: services.NewRun, query: str) -> None:
     page = owner.get(address(answered, query))
     assert page.status_code == 200
