@@ -87,7 +87,7 @@ def _model(request: HttpRequest, asked: str) -> str:
     try:
         return str(runtime_of(request).model_name(asked))
     except NoModel as error:
-        raise ApiError(422, error.code, message=sentence(error.code, language(), str(error), **error.params)) from error
+        raise ApiError(404, error.code, message=sentence(error.code, language(), str(error), **error.params)) from error
 
 
 @router.delete("/conversations/{conversation}", response=answers(None, *WRITE, status=204))

@@ -65,7 +65,8 @@ def press(page: Page, target: Any) -> None:
 
 
 def serious(page: Page) -> list[str]:
-    """What axe-core finds serious or worse."""
+    """What axe-core finds serious or worse, once nothing fades in any more."""
+    page.evaluate("Promise.allSettled(document.getAnimations().filter((one) => one.effect.getTiming().iterations === 1).map((one) => one.finished))")
     found = Axe().run(page).response["violations"]
     return [f"{one['id']}: {[node['target'] for node in one['nodes']]}" for one in found if one["impact"] in ("serious", "critical")]
 

@@ -42,7 +42,7 @@ def test_it_works_unchanged(browser: Browser, fresh: Callable[..., Server], deve
     page.fill("#input", "!think 你好")
     page.click("#send")
     expect(page.locator("#messages li")).to_have_count(2)
-    assert page.locator("#messages li").all_text_contents() == [words(100), "<think>\nhm well \n</think>\n\necho: !think 你好"]
+    assert page.locator("#messages li").all_text_contents() == [words(100) + " ", "<think>\nhm well \n</think>\n\necho: !think 你好"]
     expect(page.locator("#current")).to_be_empty()
     page.close()
 

@@ -127,7 +127,7 @@ async def test_a_model_is_kept_under_its_own_name(person: Person, conversation: 
 
 async def test_a_model_that_is_not_there_is_refused_with_those_that_are(person: Person, conversation: str) -> None:
     told = await ask("PATCH", f"conversations/{conversation}", token=person.token, json={"model": "nix", "title": "other"})
-    assert code_and_message(told) == (422, "no_model", "There is no model named nix on this computer. There is: fake, qwen.")
+    assert code_and_message(told) == (404, "no_model", "There is no model named nix on this computer. There is: fake, qwen.")
     told = await ask("PATCH", f"conversations/{conversation}", token=person.token, json={"model": "nix"}, language="zh-hans")
     assert "没有名为 nix 的模型" in told.json()["message"]
     page = (await ask("GET", f"conversations/{conversation}", token=person.token)).json()

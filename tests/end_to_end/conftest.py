@@ -48,7 +48,8 @@ def folder() -> Iterator[Path]:
 def _shared(request: pytest.FixtureRequest, folder: Path) -> Iterator[Server]:
     kind, database = request.param
     url = request.getfixturevalue("postgres").database() if database == "postgres" else ""
-    server = Server(kind, folder / f"shared-{kind}-{database}", database_url=url)
+    # A folder of its own each time: pytest may end it and start it again, and its log must not tell of the one before.
+    server = Server(kind, Path(tempfile.mkdtemp(prefix=f"shared-{kind}-{database}-", dir=folder)), database_url=url)
     try:
         yield server.start()
     finally:

@@ -53,6 +53,7 @@ export class Settings {
     });
     showSize(this.preferences.get("size", "normal"));
     this.picker = new Picker(this);
+    this.picker.show();
     this.meter = new Meter();
     byId("open-settings").onclick = () => this.open();
     addEventListener("pagehide", () => this.choices.flush());
