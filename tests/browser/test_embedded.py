@@ -58,6 +58,10 @@ def test_the_first_conversation(embedded: Server, open_page: OpenPage, size: str
     press(chat.page, chat.page.locator("#open-settings"))
     expect(chat.page.locator("dialog[open]")).to_be_visible()
     assert serious(chat.page) == []
+    for name, held in (("persona", "Teacher"), ("appearance", "中文"), ("data", "JSON")):
+        press(chat.page, chat.page.locator(f"#settings-tab-{name}"))
+        expect(chat.page.locator(f"#settings-page-{name}").get_by_text(held).first).to_be_visible()
+        assert serious(chat.page) == []
 
 
 def press(page: Page, target: Any) -> None:

@@ -21,7 +21,7 @@ export class AssistantView extends View {
     this.ending = make("p", { className: "quiet" });
     this.again = iconButton("again", words.regenerate, () => does.regenerate(this.message.id));
     this.choices = iconButton("more", words.answerWith, () => does.choices(this.message.id, this.choices));
-    this.choices.classList.add("choices");
+    this.choices.classList.add("answer-with");
     this.feedback = new Feedback((rating, comment) => does.rate(this.message.id, rating, comment));
     this.figures = make("span", { className: "figures" });
     this.actions = make(
