@@ -27,7 +27,7 @@ PHONE = {"viewport": {"width": 390, "height": 844}, "has_touch": True, "is_mobil
 ADMIN = {"width": 1400, "height": 800}
 LOOKS = [("en", "light"), ("en", "dark"), ("zh-CN", "light"), ("zh-CN", "dark")]
 SAID = {"en": ["Hello, who are you?", "How do I load a bigger model?"], "zh-CN": ["你好，你是谁？", "手机怎么连接？"]}
-FRAME = """<style>body{margin:0;padding:24px;display:flex;flex-wrap:wrap;gap:24px;background:#d5dae6}
+FRAME = """<style>body{margin:0;padding:24px;display:flex;flex-wrap:wrap;align-items:flex-start;gap:24px;background:#d5dae6}
 img{flex:none;border-radius:12px;box-shadow:0 4px 24px #0003}</style>"""
 OWNER = ("owner", "a-password-for-pictures")
 RICH = """The **roots** of $ax^2 + bx + c = 0$ are
