@@ -121,3 +121,16 @@ def test_how_long_it_thought_is_kept(server: Server, open_page: OpenPage) -> Non
     assert re.fullmatch(r"Thought for \d+ s", said)
     chat.reload()
     expect(chat.last.locator("summary")).to_have_text(said)
+
+
+def test_many_changes_elsewhere_cost_few_requests(server: Server, open_page: OpenPage) -> None:
+    """With --open everybody's messages change everybody's list."""
+    chat = open_page(server.port)
+    chat.ask("hello")
+    other = open_page(server.port)
+    asked: list[str] = []
+    other.page.on("request", lambda request: asked.append(request.url) if "/api/conversations" in request.url else None)
+    for number in range(12):
+        api(chat, f"conversations/{chat.conversation}", "PATCH", {"title": f"title {number}"})
+    expect(other.page.locator(".conversation").first).to_contain_text("title 11")
+    assert 1 <= len(asked) <= 4, asked

@@ -87,6 +87,8 @@ class Line:
 
 
 def _answers(frame: dict[str, Any], known: set[str]) -> bool:
+    if frame["type"] == "changed":  # news of the run before, which was stopped
+        return False
     return "run" not in frame or frame.get("code") == "no_run" or frame["run"] not in known
 
 

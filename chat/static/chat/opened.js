@@ -8,6 +8,9 @@
 import { leaf, path } from "./reducer.js";
 
 const SOON_MS = 250;
+/** The list may be a little behind. With --open everybody's messages change everybody's list: it is not asked for more often than this. */
+const LIST_MS = 1_000;
+const LIST_REST_MS = 5_000;
 const BRANCH_MS = 400;
 
 /**
@@ -23,8 +26,9 @@ export class Opened {
   /** @param {Around} around */
   constructor(around) {
     Object.assign(this, around);
-    /** @type {Set<string>} Changed elsewhere, and not asked for yet. */
+    /** @type {Set<string>} Changed elsewhere, and not asked for yet by the list. */
     this.stale = new Set();
+    this.listed = 0;
   }
 
   /**
@@ -58,7 +62,9 @@ export class Opened {
   /** Another device, or another page here, has changed it. Several changes in a row are one. @param {string} conversation */
   changed(conversation) {
     this.stale.add(conversation);
-    this.soon ??= setTimeout(() => this.#refreshStale(), SOON_MS);
+    const wait = Math.max(LIST_MS, this.listed + LIST_REST_MS - Date.now());
+    this.later ??= setTimeout(() => this.#refreshList(), wait);
+    if (conversation === this.session.state.conversation) this.soon ??= setTimeout(() => this.#refreshOpen(), SOON_MS);
   }
 
   /** The server is told which branch is open, so that the next device opens the same. @param {string} message */
@@ -73,13 +79,17 @@ export class Opened {
     }, BRANCH_MS);
   }
 
-  async #refreshStale() {
+  async #refreshOpen() {
     this.soon = undefined;
-    const ids = [...this.stale];
+    await this.refresh();
+  }
+
+  async #refreshList() {
+    this.later = undefined;
+    this.listed = Date.now();
+    const [first, ...others] = this.stale;
     this.stale.clear();
-    const { conversation } = this.session.state;
-    await Promise.all(ids.map((id) => (id === conversation ? this.#again(id) : null)));
-    await Promise.all(ids.map((id) => this.conversations.refresh(id).catch(() => {})));
+    await this.conversations.refresh(others.length ? undefined : first).catch(() => {});
   }
 
   async #again(id) {
