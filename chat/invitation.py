@@ -65,11 +65,18 @@ def invitation(request: HttpRequest, viewer: Viewer, further: Owner | None) -> d
     if not places:
         return {"nowhere": True}
     if settings.CONFIG.open and further is None:
-        return {"choices": [_choice(base, kind, "/") for base, kind in places]}
+        return {"choices": [_choice(base, kind, "/") for base, kind in places], "named": places[0][1] == "named"}
     code = pairing.new_code(owner=further)
     seconds = max(0, round((code.expires_at - timezone.now()).total_seconds()))
     choices = [_choice(base, kind, f"/pair/?code={code.code}") for base, kind in places]
-    return {"code": code, "seconds": seconds, "minutes": round(seconds / 60), "choices": choices, "further": further}
+    return {
+        "code": code,
+        "seconds": seconds,
+        "minutes": round(seconds / 60),
+        "choices": choices,
+        "named": places[0][1] == "named",
+        "further": further,
+    }
 
 
 def _places(request: HttpRequest, viewer: Viewer) -> list[tuple[str, str]]:

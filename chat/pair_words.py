@@ -39,6 +39,7 @@ SENTENCES: dict[str, tuple[str, str]] = {
     "moved": ("The addresses have changed; this is the new code.", "可用的地址有变化，二维码已更新。"),
     "lost": ("The server does not answer. The page goes on by itself when it is back.", "服务没有响应。恢复后本页会自动继续。"),
     "paired_now": ("Paired: {name}", "已配对：{name}"),
+    "address_named": ("The address that you named", "你指定的地址"),
     "addresses": ("Addresses that were reached just now", "刚刚验证可用的地址"),
     "qr_of": ("QR code for {address}", "{address} 的二维码"),
     "kind.hotspot": ("hotspot", "热点"),

@@ -35,7 +35,7 @@ export class Settings {
     Object.assign(this, { api, data, say, onChange, keep });
     this.presets = data.presets ?? {};
     /** @type {import("./picker.js").Model[]} */
-    this.models = data.models ?? (data.model ? [{ default: true, ...data.model }] : []);
+    this.models = data.models ?? [];
     this.personas = data.personas ?? [];
     this.me = data.me ?? null;
     /** Whether `models` is the server's whole list. */
