@@ -47,7 +47,7 @@ MIDDLEWARE = [
     "django.middleware.security.SecurityMiddleware",
     "llmsite.hosts.HostCheck",
     "llmsite.origins.OriginMark",
-    "whitenoise.middleware.WhiteNoiseMiddleware",
+    "llmsite.static_files.StaticFiles",
     "corsheaders.middleware.CorsMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.locale.LocaleMiddleware",

@@ -1,8 +1,8 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 
-import { Conversations, FORMAT, MAX_FILE_BYTES, PAGE, RETRY_MS, TRIES } from "../../chat/static/chat/conversations.js";
-import { grouped, marked, plain } from "../../chat/static/chat/list_groups.js";
+import { Conversations, FORMAT, MAX_FILE_BYTES, PAGE, RETRY_MS, TRIES } from "../../frontend-uniapp/src/chat/conversations.js";
+import { grouped, marked, plain } from "../../frontend-uniapp/src/chat/list_groups.js";
 import { forAll } from "./fakes.mjs";
 
 const at = (minutes) => new Date(Date.UTC(2026, 5, 15, 12) + minutes * 60_000).toISOString();
@@ -59,7 +59,7 @@ test("the next pages are asked for one at a time, until there are no more", asyn
   const { api, list, ids } = setUp([row("a", 3)], "cursor 1");
   const first = list.more();
   assert.equal(list.more(), first);
-  assert.deepEqual(api.lines, [`GET conversations?limit=${PAGE}&cursor=cursor+1`]);
+  assert.deepEqual(api.lines, [`GET conversations?limit=${PAGE}&cursor=cursor%201`]);
   api.asked[0].answer(page([row("b", 2), row("a", 3)], "cursor 2"));
   await first;
   assert.equal(ids(), "ab");
@@ -287,7 +287,7 @@ test("search: titles that hold it, also those that only this page knows, and mes
   const found = list.search(" TEA ");
   await settle();
   const [titles, messages] = api.asked.filter(({ method }) => method === "GET");
-  assert.deepEqual([titles.path, messages.path], [`conversations?q=+TEA+&limit=${PAGE}`, "search?q=+TEA+&limit=20"]);
+  assert.deepEqual([titles.path, messages.path], [`conversations?q=%20TEA%20&limit=${PAGE}`, "search?q=%20TEA%20&limit=20"]);
   titles.answer(page([row("z", 1, { title: "Green tea" }), row("b", 2), row("g", 1, { title: "gone tea" })]));
   const hit = (conversation, message) => ({ conversation: { id: conversation, title: "" }, message, role: "user", created_at: at(0), snippet: [] });
   messages.answer(page([hit("b", "m1"), hit("g", "m2")], "next"));

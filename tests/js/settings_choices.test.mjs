@@ -1,8 +1,8 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 
-import { Preferences } from "../../chat/static/chat/preferences.js";
-import { Choices, FORGET_MS, RETRY_MS, SAVE_MS } from "../../chat/static/chat/settings_choices.js";
+import { Preferences } from "../../frontend-uniapp/src/chat/preferences.js";
+import { Choices, FORGET_MS, RETRY_MS, SAVE_MS } from "../../frontend-uniapp/src/chat/settings_choices.js";
 import { FakeClock, FakeStorage } from "./fakes.mjs";
 
 /** localStorage with all that preferences use. */

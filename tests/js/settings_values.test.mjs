@@ -15,7 +15,7 @@ import {
   valueAt,
   withPreset,
   withValue,
-} from "../../chat/static/chat/settings_values.js";
+} from "../../frontend-uniapp/src/chat/settings_values.js";
 import { forAll } from "./fakes.mjs";
 
 const PRESETS = {

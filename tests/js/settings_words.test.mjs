@@ -1,10 +1,10 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 
-import { useOf } from "../../chat/static/chat/meter_use.js";
-import { cookieOf } from "../../chat/static/chat/preferences.js";
-import { PARAMETERS } from "../../chat/static/chat/settings_values.js";
-import { EN, ZH } from "../../chat/static/chat/words_settings.js";
+import { useOf } from "../../frontend-uniapp/src/chat/meter_use.js";
+import { cookieOf } from "../../chat/static/chat/looks.js";
+import { PARAMETERS } from "../../frontend-uniapp/src/chat/settings_values.js";
+import { EN, ZH } from "../../frontend-uniapp/src/chat/words_settings.js";
 
 /** Every leaf with its path. */
 function leaves(value, path = "") {

@@ -5,6 +5,7 @@
  */
 
 import { growText, iconButton, make, textButton } from "./dom.js";
+import { endingOf, statusLine } from "./facts.js";
 import { Feedback } from "./feedback.js";
 import { Markdown } from "./markdown.js";
 import { View } from "./view.js";
@@ -40,13 +41,13 @@ export class AssistantView extends View {
     this.began = 0;
   }
 
-  /** @param {import("./view.js").Facts} facts */
+  /** @param {import("./facts.js").Facts} facts */
   render(facts) {
     const { message, run, waits } = facts;
     const live = message.status !== "done";
     this.markdown.update(message.content, live);
     this.#renderThinking(message, live);
-    const status = live ? statusLine(message, run) : "";
+    const status = live ? statusLine(message, run, words) : "";
     this.status.hidden = !status;
     this.status.textContent = status;
     this.root.classList.toggle("live", live);
@@ -71,7 +72,7 @@ export class AssistantView extends View {
   }
 
   #renderEnding({ message, run, last, waits }, live) {
-    const sentence = live ? "" : waits || endingOf(message);
+    const sentence = live ? "" : waits || endingOf(message, words);
     const dropped = run?.context?.dropped ? words.dropped(run.context.dropped) : "";
     this.ending.hidden = !sentence && !dropped;
     this.ending.classList.toggle("failed", message.finishReason === "error");
@@ -94,17 +95,4 @@ export class AssistantView extends View {
     this.figures.textContent = [model, speed].filter(Boolean).join(" · ");
     this.figures.title = completionTokens ? words.tokens(completionTokens) : "";
   }
-}
-
-/** What happens while there is no text yet. */
-function statusLine(message, run) {
-  if (!run) return words.reading;
-  if (run.status === "queued") return run.position ? words.queued(run.position, run.eta) : words.queuedNext;
-  return run.seq <= 0 && !(run.seq < 0 && message.content) ? words.reading : "";
-}
-
-function endingOf(message) {
-  const nothing = !message.content.trim() && !message.thinking;
-  const sentences = { length: words.cut, stopped: words.stopped, interrupted: words.interrupted, error: message.error || words.failure };
-  return sentences[message.finishReason] ?? (nothing && message.finishReason === "stop" ? words.empty : "");
 }

@@ -4,13 +4,13 @@
  * @module
  */
 
-import { api } from "./api.js";
 import { Composer } from "./composer.js";
 import { Conversations } from "./conversations.js";
 import { byId, make, uuid } from "./dom.js";
 import { factsOf, firstWords } from "./facts.js";
 import { openMenu } from "./menu.js";
 import { Opened } from "./opened.js";
+import { api } from "./page_api.js";
 import { activeRun, path, textOf, unfinished } from "./reducer.js";
 import { Scroll } from "./scroll.js";
 import { Session, socketUrl } from "./session.js";
@@ -57,14 +57,14 @@ const thread = new Thread(byId("thread"), {
 // --- what is shown ----------------------------------------------------------------------------------------------------------------
 
 let writing = "";
-/** @type {import("./view.js").Facts[]} */
+/** @type {import("./facts.js").Facts[]} */
 let facts = [];
 
 function render() {
   const { state } = session;
   takeRefusals();
   const run = activeRun(state);
-  facts = factsOf(session);
+  facts = factsOf(session, words);
   byId("welcome").hidden = facts.length > 0;
   thread.show(facts);
   composer.turnTo(state.conversation);

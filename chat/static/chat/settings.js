@@ -5,10 +5,11 @@
  */
 
 import { byId, iconButton, make } from "./dom.js";
+import { cookie, COOKIES, LANGUAGE, showSize } from "./looks.js";
 import { Meter } from "./meter.js";
 import { useOf } from "./meter_use.js";
 import { Picker } from "./picker.js";
-import { cookie, COOKIES, LANGUAGE, Preferences, showSize } from "./preferences.js";
+import { Preferences } from "./preferences.js";
 import { AppearancePanel } from "./settings_appearance.js";
 import { Choices } from "./settings_choices.js";
 import { DataPanel } from "./settings_data.js";
@@ -22,7 +23,7 @@ const LOADING_MS = 1_500;
 
 /**
  * @typedef {object} Around
- * @property {typeof import("./api.js").api} api
+ * @property {import("./api.js").Api} api
  * @property {any} data The page's data: owner, max_chars, presets, and where they came along model, models, personas and me.
  * @property {(sentence: string) => void} say Where the dialog is closed.
  * @property {() => void} [onChange] Something was chosen, or the model's state is another.

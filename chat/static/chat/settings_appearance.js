@@ -5,7 +5,7 @@
  */
 
 import { make } from "./dom.js";
-import { cookieOf, LANGUAGE, setTheme, showSize, SIZES, THEME } from "./preferences.js";
+import { cookieOf, LANGUAGE, setTheme, showSize, SIZES, THEME } from "./looks.js";
 import { words } from "./words.js";
 
 export class AppearancePanel {

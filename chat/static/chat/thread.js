@@ -6,7 +6,6 @@
 
 import { AssistantView } from "./answer.js";
 import { growText, iconButton, make, textButton } from "./dom.js";
-import { textOf } from "./reducer.js";
 import { View } from "./view.js";
 import { words } from "./words.js";
 
@@ -19,7 +18,7 @@ export class Thread {
     this.views = new Map();
   }
 
-  /** @param {import("./view.js").Facts[]} all In their order. */
+  /** @param {import("./facts.js").Facts[]} all In their order. */
   show(all) {
     const wanted = new Set(all.map((facts) => facts.message.id));
     for (const [id, view] of this.views) {
@@ -88,9 +87,3 @@ class SystemView extends View {
 }
 
 const VIEWS = { user: UserView, assistant: AssistantView, system: SystemView };
-
-/** A message as it will be, from what was not sent yet. @param {import("./reducer.js").Pending} item */
-export function messageOf(item) {
-  const content = textOf(item.frame);
-  return { id: item.key, parent: null, conversation: item.conversation, role: "user", content, thinking: "", run: null, status: "done", finishReason: null };
-}

@@ -10,21 +10,6 @@ import { words } from "./words.js";
 const COPIED_MS = 1_500;
 
 /**
- * What one view shows. Compared field by field: the same facts, no work.
- * @typedef {object} Facts
- * @property {import("./reducer.js").Message} message
- * @property {import("./reducer.js").Run|undefined} run
- * @property {boolean} idle Nothing is being written or waits here: it can be answered again.
- * @property {boolean} last The last of the conversation, and nothing is being written: it can be continued.
- * @property {string} waits Why this was not sent yet, or nothing.
- * @property {number} clock Changes each second while the message thinks.
- * @property {number} number Its place among the messages that follow the same one, from 1; 0 where it is the only one.
- * @property {number} count How many those are.
- * @property {string} before The message beside it, to the left, or nothing.
- * @property {string} after The one to the right.
- */
-
-/**
  * @typedef {object} Does
  * @property {(id: string) => void} regenerate
  * @property {(id: string, button: HTMLElement) => void} choices More ways to answer again.
@@ -48,7 +33,7 @@ export class View {
     this.branches = make("span", { className: "branches", role: "group", "aria-label": words.branches, hidden: true }, this.before, this.number, this.after);
   }
 
-  /** @param {Facts} facts */
+  /** @param {import("./facts.js").Facts} facts */
   update(facts) {
     const same = Object.keys(facts).every((name) => facts[name] === this.facts[name]);
     this.facts = facts;
@@ -56,7 +41,7 @@ export class View {
     if (!same) this.render(facts);
   }
 
-  /** @param {Facts} facts */
+  /** @param {import("./facts.js").Facts} facts */
   showBranches({ number, count, before, after }) {
     this.branches.hidden = !number;
     this.number.textContent = number ? words.branch(number, count) : "";

@@ -7,6 +7,8 @@
  * @module
  */
 
+import { withQuery } from "./query.js";
+
 export const PAGE = 50;
 export const FOUND = 20;
 /** The biggest file that is read at all; of one conversation the server has a limit of its own. */
@@ -91,7 +93,7 @@ export class Conversations {
 
   async #more() {
     const asked = ++this.#asked;
-    const page = await this.api.get(`conversations?${new URLSearchParams({ limit: String(PAGE), cursor: /** @type {string} */ (this.#next) })}`);
+    const page = await this.api.get(withQuery("conversations", { limit: PAGE, cursor: this.#next }));
     for (const item of page.items) this.#store(item, asked);
     this.#next = page.next;
     this.#pages += 1;
@@ -155,10 +157,8 @@ export class Conversations {
    * @param {string} text @param {string|null} [cursor] @returns {Promise<Found>}
    */
   async search(text, cursor = null) {
-    const query = new URLSearchParams({ q: text, limit: String(FOUND) });
-    if (cursor) query.set("cursor", cursor);
-    const inTitles = cursor ? { items: [] } : this.api.get(`conversations?${new URLSearchParams({ q: text, limit: String(PAGE) })}`);
-    const [listed, found] = await Promise.all([inTitles, this.api.get(`search?${query}`)]);
+    const inTitles = cursor ? { items: [] } : this.api.get(withQuery("conversations", { q: text, limit: PAGE }));
+    const [listed, found] = await Promise.all([inTitles, this.api.get(withQuery("search", { q: text, limit: FOUND, cursor }))]);
     const known = new Map([...listed.items, ...(cursor ? [] : this.items)].map((item) => [item.id, this.#shown(item.id) ?? item]));
     const titles = [...known.values()].filter((item) => !this.#gone.has(item.id) && holds(item.title, text)).sort(inOrder);
     return { titles, items: found.items.filter((hit) => !this.#gone.has(hit.conversation.id)), next: found.next };

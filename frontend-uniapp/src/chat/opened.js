@@ -16,7 +16,7 @@ const BRANCH_MS = 400;
 /**
  * @typedef {object} Around
  * @property {import("./session.js").Session} session
- * @property {typeof import("./api.js").api} api
+ * @property {import("./api.js").Api} api
  * @property {import("./conversations.js").Conversations} conversations
  * @property {(meta: any) => void} turned The server's word on the open conversation (null: a new one).
  * @property {(id: string) => void} gone It was deleted elsewhere.

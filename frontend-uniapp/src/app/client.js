@@ -1,0 +1,175 @@
+/**
+ * The client of one server: its session, its list, what is shown. One at a time; the pages read `client`.
+ *
+ * @module
+ */
+
+import { shallowReactive } from "vue";
+
+import { makeApi } from "../chat/api.js";
+import { Conversations } from "../chat/conversations.js";
+import { factsOf, firstWords } from "../chat/facts.js";
+import { Opened } from "../chat/opened.js";
+import { Preferences } from "../chat/preferences.js";
+import { activeRun, unfinished } from "../chat/reducer.js";
+import { Session } from "../chat/session.js";
+import { request } from "../platform/request.js";
+import { openSocket } from "../platform/socket.js";
+import { storage } from "../platform/storage.js";
+import { uuid } from "../platform/uuid.js";
+import { language, words } from "./words.js";
+
+/**
+ * A computer that this phone knows.
+ * @typedef {object} Server
+ * @property {string} base Where it is: `http://192.168.1.7:8000`.
+ * @property {string} token What this phone shows for itself; nothing where a cookie does.
+ * @property {string} owner The person whose conversations these are.
+ */
+
+/**
+ * What the pages show. Whole values are replaced, never changed in place: what is the same object is the same thing.
+ * @type {{
+ *   server: Server|null, online: boolean, connected: boolean, conversation: string|null, title: string, facts: import("../chat/facts.js").Facts[],
+ *   run: import("../chat/reducer.js").Run|null, stopping: boolean, running: Set<string>, list: import("../chat/conversations.js").Conversation[],
+ *   hasMore: boolean, problem: string,
+ * }}
+ */
+export const client = shallowReactive({
+  server: null,
+  online: false,
+  connected: false,
+  conversation: null,
+  title: "",
+  facts: [],
+  run: null,
+  stopping: false,
+  running: new Set(),
+  list: [],
+  hasMore: false,
+  problem: "",
+});
+
+/** The parts of the client that is open now. @type {Client|null} */
+export let parts = null;
+
+class Client {
+  /** @param {Server} server */
+  constructor(server) {
+    this.server = server;
+    this.api = makeApi(
+      (method, path, body) => request({ method, url: `${server.base}/api/${path}`, body, token: server.token, lang: language.now }),
+      () => words,
+    );
+    this.preferences = new Preferences(storage, server.owner);
+    this.conversations = new Conversations({ api: this.api, onChange: () => this.#showList() });
+    this.session = new Session({
+      url: `${server.base.replace(/^http/, "ws")}/ws/chat/`,
+      lang: language.now === "en" ? "en" : "zh-hans",
+      socket: (url) => openSocket(url, server.token),
+      storage,
+      outbox: `llmsite.${server.owner}.outbox`,
+      timers: { set: (call, ms) => setTimeout(call, ms), clear: (timer) => clearTimeout(timer) },
+      clock: () => Date.now(),
+      random: Math.random,
+      uuid,
+      onElsewhere: (conversation) => this.opened.changed(conversation),
+      onChange: () => this.show(),
+    });
+    this.opened = new Opened({
+      session: this.session,
+      api: this.api,
+      conversations: this.conversations,
+      turned: () => {},
+      gone: () => this.#gone(),
+    });
+  }
+
+  start() {
+    this.session.start();
+    this.conversations.refresh().catch(() => {});
+    this.clock = setInterval(() => activeRun(this.session.state) && this.show(), 1000);
+  }
+
+  close() {
+    clearInterval(this.clock);
+    this.session.close();
+  }
+
+  /** In front again, or another network: what was missed meanwhile? */
+  wake() {
+    this.session.poke();
+    this.opened.refresh();
+    this.conversations.refresh().catch(() => {});
+  }
+
+  /** @param {string} text */
+  say(text) {
+    this.session.say(text);
+  }
+
+  stop() {
+    const run = activeRun(this.session.state);
+    if (!run) return;
+    this.session.stop(run.id);
+    this.show();
+  }
+
+  /** @param {string|null} conversation */
+  async open(conversation) {
+    try {
+      await this.opened.open(conversation);
+    } catch (error) {
+      client.problem = error.status === 404 ? words.gone : error.message;
+    }
+  }
+
+  /** Everything that the pages show, from the session's state. */
+  show() {
+    const { session } = this;
+    const { state } = session;
+    const run = activeRun(state) ?? null;
+    const facts = factsOf(session, words);
+    Object.assign(client, {
+      online: session.connection.status === "online",
+      connected: client.connected || session.connection.status === "online",
+      conversation: state.conversation,
+      facts,
+      title: this.conversations.find(state.conversation)?.title || firstWords(facts) || "",
+      run,
+      stopping: Boolean(run && session.stops.has(run.id)),
+    });
+    const running = new Set(unfinished(state).map((one) => one.conversation));
+    if (!sameSet(running, client.running)) client.running = running;
+  }
+
+  #showList() {
+    client.list = this.conversations.items;
+    client.hasMore = this.conversations.hasMore;
+    client.title = this.conversations.find(client.conversation)?.title || client.title;
+  }
+
+  #gone() {
+    client.problem = words.gone;
+    this.opened.open(null);
+  }
+}
+
+function sameSet(one, other) {
+  return one.size === other.size && [...one].every((item) => other.has(item));
+}
+
+/** Use this server from now on. @param {Server} server */
+export function openServer(server) {
+  closeServer();
+  parts = new Client(server);
+  client.server = server;
+  parts.start();
+  parts.show();
+}
+
+export function closeServer() {
+  parts?.close();
+  parts = null;
+  Object.assign(client, { server: null, online: false, connected: false, conversation: null, title: "", facts: [], run: null, stopping: false, list: [] });
+}

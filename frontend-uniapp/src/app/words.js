@@ -1,0 +1,45 @@
+/**
+ * Everything the client says, in the language of its person. The tables are shared with the chat page; `words/` has what only a phone says.
+ *
+ * @module
+ */
+
+import { shallowReactive } from "vue";
+
+import * as CHAT from "../chat/words_chat.js";
+import * as LIST from "../chat/words_list.js";
+import * as MARKDOWN from "../chat/words_markdown.js";
+import * as SETTINGS from "../chat/words_settings.js";
+import { storage } from "../platform/storage.js";
+import { systemLanguage } from "../platform/system.js";
+import * as CONNECT from "../words/connect.js";
+import * as PHONE from "../words/phone.js";
+
+/** Each has the same names in both languages. */
+const AREAS = [CHAT, LIST, MARKDOWN, SETTINGS, CONNECT, PHONE];
+const KEPT = "llmsite.language";
+
+/** @typedef {typeof CHAT.EN & typeof LIST.EN & typeof MARKDOWN.EN & typeof SETTINGS.EN & typeof CONNECT.EN & typeof PHONE.EN} Words */
+
+/** Read inside templates and computed values: they follow when the language changes. @type {Words} */
+export const words = shallowReactive(/** @type {any} */ ({}));
+
+/** What is spoken now, and whether that was chosen or is the system's. */
+export const language = shallowReactive({ now: "en", chosen: "" });
+
+/** @param {""|"en"|"zh-Hans"} chosen Nothing: as the system has it. */
+export function setLanguage(chosen) {
+  language.chosen = chosen;
+  language.now = chosen || (systemLanguage().toLowerCase().startsWith("zh") ? "zh-Hans" : "en");
+  Object.assign(words, ...AREAS.map((area) => (language.now === "zh-Hans" ? area.ZH : area.EN)));
+  // #ifdef H5
+  document.documentElement.lang = language.now;
+  // #endif
+  if (chosen) storage.setItem(KEPT, chosen);
+  else storage.removeItem(KEPT);
+}
+
+export function beginLanguage() {
+  const kept = storage.getItem(KEPT);
+  setLanguage(kept === "en" || kept === "zh-Hans" ? kept : "");
+}
