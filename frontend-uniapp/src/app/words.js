@@ -13,13 +13,15 @@ import * as SETTINGS from "../chat/words_settings.js";
 import { storage } from "../platform/storage.js";
 import { systemLanguage } from "../platform/system.js";
 import * as CONNECT from "../words/connect.js";
-import * as PHONE from "../words/phone.js";
+import * as DRAWER from "../words/drawer.js";
+import * as OWN_SETTINGS from "../words/settings.js";
+import * as THREAD from "../words/thread.js";
 
 /** Each has the same names in both languages. */
-const AREAS = [CHAT, LIST, MARKDOWN, SETTINGS, CONNECT, PHONE];
+const AREAS = [CHAT, LIST, MARKDOWN, SETTINGS, CONNECT, DRAWER, OWN_SETTINGS, THREAD];
 const KEPT = "llmsite.language";
 
-/** @typedef {typeof CHAT.EN & typeof LIST.EN & typeof MARKDOWN.EN & typeof SETTINGS.EN & typeof CONNECT.EN & typeof PHONE.EN} Words */
+/** @typedef {typeof CHAT.EN & typeof LIST.EN & typeof MARKDOWN.EN & typeof SETTINGS.EN & typeof CONNECT.EN & typeof DRAWER.EN & typeof OWN_SETTINGS.EN & typeof THREAD.EN} Words */
 
 /** Read inside templates and computed values: they follow when the language changes. @type {Words} */
 export const words = shallowReactive(/** @type {any} */ ({}));

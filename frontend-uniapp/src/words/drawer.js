@@ -1,16 +1,14 @@
 /**
- * What only the phone client says, in English and Chinese.
+ * What the phone client says about the list of conversations, in English and Chinese.
  *
  * @module
  */
 
 export const EN = {
   drawer: "Conversations",
-  server: "Computer",
 };
 
 /** @type {typeof EN} */
 export const ZH = {
   drawer: "对话列表",
-  server: "电脑",
 };
