@@ -46,6 +46,7 @@ export default [
       "vue/max-attributes-per-line": "off",
       "vue/singleline-html-element-content-newline": "off",
       "vue/html-self-closing": "off",
+      "vue/multiline-html-element-content-newline": "off",
       "vue/attributes-order": "off",
       "vue/require-default-prop": "off",
       "vue/require-prop-types": "off",
