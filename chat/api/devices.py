@@ -6,7 +6,7 @@ from typing import Any
 from uuid import UUID
 
 from django.conf import settings
-from django.http import HttpRequest
+from django.http import HttpRequest, HttpResponse
 from ninja import Router, Status
 
 from chat import pairing, people, selectors, services
@@ -14,7 +14,9 @@ from chat.api.answers import READ, WRITE, answers
 from chat.api.auth import is_host, runtime_of
 from chat.api.errors import ApiError, language
 from chat.api.schemas import Device, DeviceName, Me, Paired, PairingCode, PairingRequest
+from chat.identity import COOKIE
 from chat.models import Owner
+from chat.presets import PRESETS
 from chat.protocol import MAX_MESSAGE_CHARS, VERSION
 
 router = Router(tags=["devices"])
@@ -31,6 +33,7 @@ def read_me(request: HttpRequest) -> Any:
         "open": settings.CONFIG.open,
         "lang": "zh-hans" if language().lower().startswith("zh") else "en",
         "max_chars": MAX_MESSAGE_CHARS,
+        "presets": {name: values.said() for name, values in PRESETS.items()},
         "version": VERSION,
         "address_name": getattr(runtime_of(request), "address_name", ""),
     }
@@ -52,10 +55,13 @@ def rename_device(request: HttpRequest, device: UUID, body: DeviceName) -> Any:
 
 
 @router.delete("/devices/{device}", response=answers(None, *WRITE, status=204))
-def revoke_device(request: HttpRequest, device: UUID) -> Any:
-    """Shut it out at once: its token is worth nothing from now on, and its sockets are closed. What it wrote stays with its person."""
+def revoke_device(request: HttpRequest, response: HttpResponse, device: UUID) -> Any:
+    """Shut it out at once: its token is worth nothing from now on, and its sockets are closed. What it wrote stays with its person.
+    A browser that shuts itself out loses its cookie as well."""
     _owner_of(request, device)
     people.revoke_device(device=device)
+    if device == request.auth.device.id:
+        response.delete_cookie(COOKIE)
     return Status(204, None)
 
 

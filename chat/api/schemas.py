@@ -205,6 +205,7 @@ class Me(Outgoing):
     open: bool = Field(description="Whether everybody may chat without pairing.")
     lang: Literal["en", "zh-hans"]
     max_chars: int = Field(description="Most characters in a message.")
+    presets: dict[str, dict[str, Any]] = Field(description="What each `preset` in the options stands for.")
     version: int = Field(description="Of the wire: ws/chat/?v=")
     address_name: str = Field(description="The computer's name in the network (xxx.local); empty when it has none.")
 

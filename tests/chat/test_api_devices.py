@@ -9,6 +9,7 @@ from asgiref.sync import sync_to_async
 from django.utils import timezone
 
 from chat.models import Device, PairingCode
+from chat.presets import PRESETS
 from chat.protocol import MAX_MESSAGE_CHARS, VERSION
 from tests.chat.api import HOME, Person, ask, chat, code_and_message, pair
 
@@ -27,6 +28,7 @@ async def test_me(person: Person) -> None:
         "open": False,
         "lang": "zh-hans",
         "max_chars": MAX_MESSAGE_CHARS,
+        "presets": {name: values.said() for name, values in PRESETS.items()},
         "version": VERSION,
         "address_name": "desk.local",
     }
@@ -98,6 +100,16 @@ async def test_revoking_one_of_ones_own(person: Person) -> None:
     assert (await ask("GET", "me", token=paired["token"])).status_code == 401
     assert (await ask("DELETE", path, token=person.token)).status_code == 404, "it is revoked already"
     assert (await ask("GET", "me", token=person.token)).status_code == 200
+
+
+async def test_a_browser_that_shuts_itself_out_loses_its_cookie(person: Person) -> None:
+    paired = await second_device(person)
+    another = await ask("DELETE", f"devices/{paired['device']}", token=person.token)
+    assert "set-cookie" not in another.headers
+    itself = await ask("DELETE", f"devices/{person.device.id}", token=person.token)
+    assert itself.status_code == 204
+    assert 'llmsite_device=""' in itself.headers["set-cookie"]
+    assert "Max-Age=0" in itself.headers["set-cookie"]
 
 
 async def test_the_computer_itself_revokes_anybodys(person: Person) -> None:

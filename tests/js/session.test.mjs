@@ -31,6 +31,20 @@ test("the address states version and language", () => {
   assert.equal(socketUrl({ protocol: "https:", host: "pc:1" }), "wss://pc:1/ws/chat/");
 });
 
+test("another language takes another connection, on which what is being written goes on", () => {
+  const { session, world, socket } = online();
+  socket.give(started("r1"));
+  session.speak("en");
+  assert.equal(world.sockets.length, 1, "it is spoken already");
+  session.speak("zh-hans");
+  assert.equal(world.last.url, "ws://host/ws/chat/?v=1&lang=zh-hans");
+  world.last.accept();
+  assert.deepEqual(world.last.frames("resume").map(({ run, after }) => [run, after]), [["r1", 0]]);
+  const closed = new Session(surroundings());
+  closed.speak("zh-hans");
+  assert.equal(closed.connection.status, "offline");
+});
+
 test("pauses double, stay below the most, and differ by chance", () => {
   assert.equal(pause(BACKOFF_MS, 0, () => 0), 250);
   assert.equal(pause(BACKOFF_MS, 3, () => 1), 4000);

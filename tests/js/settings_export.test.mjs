@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 
-import { exportAll, PACE_MS, RETRY_MS } from "../../chat/static/chat/settings_export.js";
+import { exportAll, PACE_MS, RETRY_MS } from "../../frontend-uniapp/src/chat/settings_export.js";
 
 /** Conversations on pages of two; what `refusals` names fails with these statuses first. */
 function fakeApi(ids, refusals = {}) {

@@ -1,8 +1,8 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 
+import { cookieOf, cookieText } from "../../frontend-uniapp/src/chat/cookies.js";
 import { useOf } from "../../frontend-uniapp/src/chat/meter_use.js";
-import { cookieOf } from "../../chat/static/chat/looks.js";
 import { PARAMETERS } from "../../frontend-uniapp/src/chat/settings_values.js";
 import { EN, ZH } from "../../frontend-uniapp/src/chat/words_settings.js";
 
@@ -64,4 +64,9 @@ test("the window of the model that answers next counts", () => {
 test("a cookie is found among others", () => {
   assert.equal(cookieOf("llmsite_theme", "a=1; llmsite_theme=dark; my_llmsite_theme=x"), "dark");
   assert.equal(cookieOf("llmsite_theme", ""), "");
+});
+
+test("a cookie without a value is removed", () => {
+  assert.equal(cookieText("a", "dark", false), "a=dark; Path=/; SameSite=Lax; Max-Age=31536000");
+  assert.equal(cookieText("a", "", true), "a=; Path=/; SameSite=Lax; Max-Age=0; Secure");
 });

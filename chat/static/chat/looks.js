@@ -4,23 +4,15 @@
  * @module
  */
 
-export const THEME = "llmsite_theme";
-export const LANGUAGE = "llmsite_language";
+import { cookieText, LANGUAGE, THEME } from "./cookies.js";
+
 /** All that are written by the page; the third says whether the list is hidden. */
 export const COOKIES = [THEME, LANGUAGE, "llmsite_list"];
 export const SIZES = ["small", "normal", "large", "larger"];
-const YEAR_S = 365 * 86_400;
 
 /** A cookie for all of the site; without a value it is removed. @param {string} name @param {string} value Letters and dashes. */
 export function cookie(name, value) {
-  const secure = location.protocol === "https:" ? "; Secure" : "";
-  document.cookie = `${name}=${value}; Path=/; SameSite=Lax; Max-Age=${value ? YEAR_S : 0}${secure}`;
-}
-
-/** @param {string} name @param {string} [cookies] */
-export function cookieOf(name, cookies = document.cookie) {
-  const pairs = cookies.split("; ").map((pair) => pair.split("="));
-  return pairs.find(([key]) => key === name)?.[1] ?? "";
+  document.cookie = cookieText(name, value, location.protocol === "https:");
 }
 
 /** The theme at once, and for the next page that the server sends. @param {""|"light"|"dark"} theme Nothing: as the system has it. */

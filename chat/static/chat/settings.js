@@ -4,8 +4,9 @@
  * @module
  */
 
+import { LANGUAGE } from "./cookies.js";
 import { byId, iconButton, make } from "./dom.js";
-import { cookie, COOKIES, LANGUAGE, showSize } from "./looks.js";
+import { cookie, COOKIES, showSize } from "./looks.js";
 import { Meter } from "./meter.js";
 import { useOf } from "./meter_use.js";
 import { Picker } from "./picker.js";

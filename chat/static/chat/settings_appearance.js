@@ -4,8 +4,9 @@
  * @module
  */
 
+import { cookieOf, LANGUAGE, THEME } from "./cookies.js";
 import { make } from "./dom.js";
-import { cookieOf, LANGUAGE, setTheme, showSize, SIZES, THEME } from "./looks.js";
+import { setTheme, showSize, SIZES } from "./looks.js";
 import { words } from "./words.js";
 
 export class AppearancePanel {
@@ -21,8 +22,8 @@ export class AppearancePanel {
     this.root = make(
       "div",
       { className: "appearance" },
-      radios(words.set.theme, words.set.themes, cookieOf(THEME), setTheme),
-      radios(words.set.language, words.set.languages, cookieOf(LANGUAGE), (language) => settings.speak(language), words.set.languageAbout),
+      radios(words.set.theme, words.set.themes, cookieOf(THEME, document.cookie), setTheme),
+      radios(words.set.language, words.set.languages, cookieOf(LANGUAGE, document.cookie), (language) => settings.speak(language), words.set.languageAbout),
       radios(words.set.size, sizes, preferences.get("size", "normal"), size, "", sample),
     );
   }

@@ -98,6 +98,13 @@ export class Session {
     this.connection = { status: "offline", retryAt: null };
   }
 
+  /** The server's sentences come in another language from now on: it learns that when it is connected to. @param {string} lang */
+  speak(lang) {
+    if (lang === this.around.lang) return;
+    this.around.lang = lang;
+    if (this.socket) this.#connect();
+  }
+
   /** Show a conversation from the server's own data. */
   load(page) {
     this.#dispatch({ type: "load", page });

@@ -4,6 +4,8 @@
  * @module
  */
 
+import { withQuery } from "./query.js";
+
 /** Between two requests: a person may ask for some hundred in a minute, and this page has other things to ask as well. */
 export const PACE_MS = 100;
 export const RETRY_MS = 5_000;
@@ -21,7 +23,7 @@ export async function exportAll(api, wait, tell) {
   const conversations = [];
   let cursor = "";
   do {
-    const page = await patient(api, wait, `conversations?${new URLSearchParams({ limit: String(PAGE), ...(cursor && { cursor }) })}`);
+    const page = await patient(api, wait, withQuery("conversations", { limit: PAGE, cursor }));
     for (const { id } of page.items) {
       const one = await patient(api, wait, `conversations/${id}/export?format=json`).catch(orNothing);
       if (one) conversations.push(one);
