@@ -5,10 +5,10 @@
  */
 
 import { byId, make } from "./dom.js";
+import { isNearlyFull, percentOf, warningOf } from "./meter_use.js";
 import { Popup } from "./settings_popup.js";
 import { words } from "./words.js";
 
-export const WARN = 0.8;
 const SVG = "http://www.w3.org/2000/svg";
 /** The circle's radius, so that its length is 100. */
 const RADIUS = 100 / (2 * Math.PI);
@@ -34,32 +34,19 @@ export class Meter {
     if (!use?.limit) return;
     const percent = percentOf(use);
     this.arc.setAttribute("stroke-dasharray", `${Math.min(100, percent)} 100`);
-    this.button.classList.toggle("full", percent > WARN * 100);
+    this.button.classList.toggle("full", isNearlyFull(use));
     this.button.title = words.meter.label(percent);
     this.button.setAttribute("aria-label", words.meter.label(percent));
-    const warning = warningOf(use);
+    const warning = warningOf(use, words);
     this.warning.hidden = !warning;
     if (this.warning.textContent !== warning) this.warning.textContent = warning;
     if (this.popup.shown) this.#fill();
   }
 
   #fill() {
-    const lines = [words.meter.used(this.use.used, this.use.limit), words.meter.about, warningOf(this.use), warningOf(this.use) && words.meter.kept];
+    const lines = [words.meter.used(this.use.used, this.use.limit), words.meter.about, warningOf(this.use, words), warningOf(this.use, words) && words.meter.kept];
     this.popup.body.replaceChildren(...lines.filter(Boolean).map((line, place) => make(place ? "p" : "h2", {}, line)));
   }
-}
-
-/** @param {import("./meter_use.js").Use} use */
-function percentOf({ used, limit }) {
-  return Math.round((100 * used) / limit);
-}
-
-/** @param {import("./meter_use.js").Use} use */
-function warningOf(use) {
-  if (use.dropped) return words.meter.dropped(use.dropped);
-  const percent = percentOf(use);
-  if (percent >= 100) return words.meter.full;
-  return percent > WARN * 100 ? words.meter.warn(percent) : "";
 }
 
 function ring(button) {

@@ -5,21 +5,12 @@
  */
 
 import { byId, make } from "./dom.js";
+import { loadedOf, others, placeOf, stateOf } from "./settings_models.js";
 import { choice } from "./settings_parts.js";
 import { Popup } from "./settings_popup.js";
 import { words } from "./words.js";
 
-/**
- * @typedef {object} Model
- * @property {string} name
- * @property {boolean} [default]
- * @property {"ready"|"loading"|"idle"|"failed"|""} state Nothing while it is not known.
- * @property {number|null} [progress] From 0 to 1.
- * @property {number|null} [eta_s] Seconds that loading takes, where that is known.
- * @property {boolean} remote
- * @property {number|null} [context_window]
- * @property {string} [why] One sentence, where it failed.
- */
+/** @typedef {import("./settings_models.js").Model} Model */
 
 export class Picker {
   /** @param {import("./settings.js").Settings} settings */
@@ -47,8 +38,7 @@ export class Picker {
    * @returns {{label: string, note: string, onclick: () => void}[]}
    */
   menuItems(answer) {
-    const others = this.settings.models.filter((model) => model.name !== this.settings.model.name && model.state !== "failed");
-    return others.map((model) => ({ label: words.pick.answerWith(model.name), note: stateOf(model), onclick: () => answer(model.name) }));
+    return others(this.settings.models, this.settings.model.name).map((model) => ({ label: words.pick.answerWith(model.name), note: stateOf(model, words), onclick: () => answer(model.name) }));
   }
 
   #fill() {
@@ -75,10 +65,10 @@ export class Picker {
     const chosen = this.settings.persona?.id ?? null;
     const choose = (persona) => this.#choose({ persona });
     const none = choice({ name: words.set.personaNone, about: words.set.personaNoneAbout, chosen: chosen === null, onclick: () => choose(null) });
-    const others = this.settings.personas.map(({ id, name, description }) =>
+    const named = this.settings.personas.map(({ id, name, description }) =>
       choice({ name, about: description, chosen: id === chosen, onclick: () => choose(id) }),
     );
-    return [none, ...others];
+    return [none, ...named];
   }
 
   #choose(changes) {
@@ -97,28 +87,18 @@ function group(title, choices) {
   return make("section", { role: "group", "aria-labelledby": id }, make("h2", { id }, title), ...choices);
 }
 
-const percentOf = ({ progress }) => (progress ? Math.round(progress * 100) : 0);
 const whereOf = ({ remote }) => (remote ? words.pick.remote : words.pick.here);
 
 /** The line in the header. @param {Model} model */
 export function lineOf(model) {
   const { name, state } = model;
   if (state === "failed") return model.why ? `${name}: ${model.why}` : `${name} ${words.pick.failed}`;
-  if (state === "loading") return `${name} ${words.pick.states.loading(percentOf(model))}`;
+  if (state === "loading") return `${name} ${words.pick.states.loading(loadedOf(model))}`;
   return state ? `${name} · ${whereOf(model)}` : name;
-}
-
-/** @param {Model} model */
-export function stateOf(model) {
-  const { states, loadsOnSend } = words.pick;
-  if (model.state === "loading") return states.loading(percentOf(model));
-  return model.state === "idle" ? loadsOnSend(model.eta_s) : states[model.state];
 }
 
 /** Where it runs and how much it can look at; on a line of its own how it is, unless it is ready. @param {Model} model */
 function aboutOf(model) {
-  const place = model.remote ? words.pick.remote : words.pick.hereShort;
-  const size = model.context_window ? words.pick.window(model.context_window) : "";
-  const state = model.state === "failed" ? model.why || words.pick.failed : stateOf(model);
-  return model.state === "ready" ? [state, place, size].filter(Boolean).join(" · ") : `${[place, size].filter(Boolean).join(" · ")}\n${state}`;
+  const [state, place] = [stateOf(model, words), placeOf(model, words)];
+  return model.state === "ready" ? `${state} · ${place}` : `${place}\n${state}`;
 }

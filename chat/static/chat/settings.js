@@ -1,5 +1,5 @@
 /**
- * The settings: what is known of models, personas and this device, what was chosen for the open conversation, and the dialog that shows it.
+ * The settings of the page: the picker, the context meter, and the dialog that shows what was chosen and changes it.
  *
  * @module
  */
@@ -8,19 +8,16 @@ import { LANGUAGE } from "./cookies.js";
 import { byId, iconButton, make } from "./dom.js";
 import { cookie, COOKIES, showSize } from "./looks.js";
 import { Meter } from "./meter.js";
-import { useOf } from "./meter_use.js";
 import { Picker } from "./picker.js";
 import { Preferences } from "./preferences.js";
 import { AppearancePanel } from "./settings_appearance.js";
-import { Choices } from "./settings_choices.js";
 import { DataPanel } from "./settings_data.js";
 import { PersonasPanel } from "./settings_personas.js";
 import { SamplingPanel } from "./settings_sampling.js";
-import { understood } from "./settings_values.js";
+import { SettingsState } from "./settings_state.js";
 import { words } from "./words.js";
 
 const SECTIONS = ["sampling", "persona", "appearance", "data"];
-const LOADING_MS = 1_500;
 
 /**
  * @typedef {object} Around
@@ -31,28 +28,14 @@ const LOADING_MS = 1_500;
  * @property {() => void} [keep] The page goes away: keep what is being written.
  */
 
-export class Settings {
+export class Settings extends SettingsState {
   /** @param {Around} around */
   constructor({ api, data, say, onChange = () => {}, keep = () => {} }) {
-    Object.assign(this, { api, data, say, onChange, keep });
-    this.presets = data.presets ?? {};
-    /** @type {import("./picker.js").Model[]} */
-    this.models = data.models ?? [];
-    this.personas = data.personas ?? [];
-    this.me = data.me ?? null;
-    /** Whether `models` is the server's whole list. */
-    this.listed = Boolean(data.models);
-    /** The open conversation; null before it has begun. @type {string|null} */
-    this.conversation = null;
-    this.preferences = new Preferences(localStorage, data.owner);
-    this.choices = new Choices({
-      api,
-      preferences: this.preferences,
-      timers: { set: (call, ms) => setTimeout(call, ms), clear: (timer) => clearTimeout(timer) },
-      clock: () => Date.now(),
-      onChange: () => this.#changed(),
-      onRefused: (sentence) => this.#refused(sentence),
-    });
+    const preferences = new Preferences(localStorage, data.owner);
+    const timers = { set: (call, ms) => setTimeout(call, ms), clear: (timer) => clearTimeout(timer) };
+    const tell = { onChange: () => this.#changed(), onRefused: (sentence) => this.#refused(sentence) };
+    super({ api, preferences, timers, clock: () => Date.now(), words: () => words, ...tell }, data);
+    Object.assign(this, { api, data, preferences, say, onChange, keep });
     showSize(this.preferences.get("size", "normal"));
     this.picker = new Picker(this);
     this.picker.show();
@@ -65,99 +48,15 @@ export class Settings {
 
   // --- for the page -------------------------------------------------------------------------------------------------------------
 
-  /** The model that answers next in the open conversation. @returns {import("./picker.js").Model} */
-  get model() {
-    const { model } = this.choices.of(this.conversation);
-    const chosen = this.models.find((one) => one.name === model);
-    if (chosen) return chosen;
-    // The server refuses what is said to a model that is gone; a new conversation just begins with the default one.
-    if (model && this.conversation) return { name: model, state: this.listed ? "failed" : "", why: words.pick.gone, remote: false };
-    return this.models.find((one) => one.default) ?? this.models[0] ?? { name: "", state: "loading", remote: false };
-  }
-
-  get persona() {
-    const { persona } = this.choices.of(this.conversation);
-    return this.personas.find((one) => one.id === persona) ?? null;
-  }
-
-  /** Whether this is the computer's own browser. */
-  get host() {
-    return Boolean(this.me?.host);
-  }
-
-  /**
-   * Another conversation is open, or the server's data of it is here. Cheap to call again.
-   * @param {{id: string, created_at?: string, options?: object, persona?: number|null, model?: string}|null} meta
-   *   Null: a new one. Only an id, without `created_at`: one that the server does not have yet.
-   */
-  turnTo(meta) {
-    const id = meta?.id ?? null;
-    const other = id !== this.conversation;
-    if (other && this.beginning && id) this.choices.begin(id);
-    this.beginning = false;
-    this.conversation = id;
-    const fresh = meta?.created_at && meta !== this.meta;
-    this.meta = meta;
-    if (fresh) this.choices.load(meta);
-    if (other || fresh) this.#changed();
-  }
-
-  /** What a message must take along, because the server does not have it yet. @param {string|null} id Null: it begins a conversation. */
-  optionsFor(id) {
-    this.beginning = !id;
-    const { options = {}, persona, model } = this.choices.along(id);
-    const known = understood(options, this.model);
-    // Back to the default model is said by its name; `model` falls back on it too where the chosen one is gone.
-    const says = id ? model !== undefined : Boolean(model);
-    return {
-      ...(Object.keys(known).length && { options: known }),
-      ...(persona && { persona }),
-      ...(says && this.model.name && { model: this.model.name }),
-    };
-  }
-
   /** The branch that is shown, for the context meter. @param {any[]} messages @param {Record<string, any>} runs */
   showUse(messages, runs) {
-    const newest = messages.findLast((message) => message.role === "assistant");
-    const other = newest?.model && newest.model !== this.model.name;
-    this.meter.show(useOf(messages, runs, other ? (this.model.context_window ?? null) : null));
-  }
-
-  /** There is a connection again: store what waits, and look what is there. */
-  online() {
-    this.choices.flush();
-    this.refresh();
+    this.meter.show(this.useOf(messages, runs));
   }
 
   /** @param {Partial<import("./settings_choices.js").Chosen>} changes */
   change(changes) {
     this.#tell("");
-    this.choices.change(this.conversation, changes);
-  }
-
-  /** Ask anew which models and personas there are, and who this is. What cannot be asked stays as it was. */
-  async refresh() {
-    await Promise.all(["models", "personas", "me"].map((name) => this.#ask(name)));
-    this.#changed();
-    this.#watchLoading();
-  }
-
-  /** @param {"models"|"personas"|"me"} name */
-  async #ask(name) {
-    const answer = await this.api.get(name).catch(() => null);
-    this[name] = answer ?? this[name];
-    if (name === "models" && answer) this.listed = true;
-  }
-
-  /** While a model loads, look again. */
-  #watchLoading() {
-    clearTimeout(this.looking);
-    if (!this.models.some((one) => one.state === "loading")) return;
-    this.looking = setTimeout(async () => {
-      await this.#ask("models");
-      this.#changed();
-      this.#watchLoading();
-    }, LOADING_MS);
+    super.change(changes);
   }
 
   // --- the dialog ---------------------------------------------------------------------------------------------------------------
@@ -223,7 +122,7 @@ export class Settings {
 
   #show() {
     if (!this.dialog?.open) return;
-    const { options } = this.choices.of(this.conversation);
+    const { options } = this;
     this.samplingAbout.textContent = this.conversation ? words.set.samplingHere : words.set.samplingNew;
     this.sampling.show({ options, persona: this.persona, model: this.model, presets: this.presets });
     for (const panel of Object.values(this.panels)) panel.show();

@@ -93,6 +93,12 @@ export class Choices {
     for (const id of Object.keys(this.around.preferences.get(UNSAVED, {}))) this.#later(id, 0);
   }
 
+  /** Another computer is talked to: what waits is kept for the next time. */
+  close() {
+    for (const timer of this.timers.values()) this.around.timers.clear(timer);
+    this.timers.clear();
+  }
+
   // --- storing ------------------------------------------------------------------------------------------------------------------
 
   #later(id, ms) {

@@ -107,7 +107,7 @@ const LENGTHS = Array.from({ length: 14 }, (_, power) => 16 * 2 ** power);
  */
 export function scaleOf(name, model) {
   if (name === "top_k") return list([...COUNTS, 0]);
-  if (name === "max_tokens") return list(lengths(model?.context_window || LENGTHS.at(-1)));
+  if (name === "max_tokens") return list(lengths(model?.context_window || LENGTHS[LENGTHS.length - 1]));
   if (name === "temperature") return { min: 0, max: 2, step: 0.05 };
   if (name === "repetition_penalty") return { min: 0.5, max: 2, step: 0.05 };
   return { min: name === "top_p" ? 0.01 : 0, max: 1, step: 0.01 };
@@ -119,7 +119,7 @@ function list(values) {
 
 /** No answer is longer than the context window. */
 function lengths(most) {
-  return [...LENGTHS.filter((length) => length < most), Math.min(most, LENGTHS.at(-1))];
+  return [...LENGTHS.filter((length) => length < most), Math.min(most, LENGTHS[LENGTHS.length - 1])];
 }
 
 /** @param {string} name @param {number|undefined} value @param {ReturnType<typeof scaleOf>} scale */
