@@ -6,7 +6,7 @@ from typing import Any
 
 from playwright.sync_api import Page
 
-from tests.browser.chat import LIMIT_MS
+from tests.chromium import LIMIT_MS
 
 SETUP = """async () => {
   const { Markdown } = await import("/static/chat/markdown.js");

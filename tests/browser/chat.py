@@ -9,8 +9,7 @@ from typing import Any
 
 from playwright.sync_api import Locator, Page, expect
 
-LIMIT_MS = 30_000
-expect.set_options(timeout=LIMIT_MS)
+from tests.chromium import LIMIT_MS
 
 
 def words(count: int) -> str:

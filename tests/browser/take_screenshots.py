@@ -18,7 +18,7 @@ from typing import Any
 from playwright.sync_api import Browser, Page, sync_playwright
 
 from tests.browser.chat import Chat
-from tests.browser.conftest import FLAGS, chromium
+from tests.chromium import FLAGS, chromium
 from tests.end_to_end.server import ROOT, Server
 
 DOCS = ROOT / "docs"

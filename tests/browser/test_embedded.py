@@ -9,11 +9,11 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
-from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, BrowserContext, Page, expect
 
 from tests.browser.chat import Chat
 from tests.browser.conftest import OpenPage
+from tests.chromium import serious
 from tests.end_to_end.phones import STRANGER
 from tests.end_to_end.server import Server
 
@@ -66,13 +66,6 @@ def test_the_first_conversation(embedded: Server, open_page: OpenPage, size: str
 
 def press(page: Page, target: Any) -> None:
     target.tap() if page.evaluate("matchMedia('(pointer: coarse)').matches") else target.click()
-
-
-def serious(page: Page) -> list[str]:
-    """What axe-core finds serious or worse, once nothing fades in any more."""
-    page.evaluate("Promise.allSettled(document.getAnimations().filter((one) => one.effect.getTiming().iterations === 1).map((one) => one.finished))")
-    found = Axe().run(page).response["violations"]
-    return [f"{one['id']}: {[node['target'] for node in one['nodes']]}" for one in found if one["impact"] in ("serious", "critical")]
 
 
 class Phones:

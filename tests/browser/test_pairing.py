@@ -11,7 +11,7 @@ import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, BrowserContext, Page, Route, expect
 
-from tests.browser.chat import LIMIT_MS
+from tests.chromium import LIMIT_MS
 from tests.end_to_end.phones import STRANGER
 from tests.end_to_end.server import Server
 

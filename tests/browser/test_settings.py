@@ -10,11 +10,11 @@ from pathlib import Path
 from typing import Any, Literal
 
 import pytest
-from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Locator, Page, Route, expect
 
-from tests.browser.chat import LIMIT_MS, Chat
+from tests.browser.chat import Chat
 from tests.browser.conftest import OpenPage
+from tests.chromium import LIMIT_MS, serious
 from tests.end_to_end.server import Server
 
 pytestmark = [pytest.mark.browser, pytest.mark.process]
@@ -464,11 +464,6 @@ def test_nothing_keeps_anybody_out(paired: Callable[..., Chat], scheme: Literal[
     page.locator("#picker").click()
     assert serious(page) == []
     page.keyboard.press("Escape")
-
-
-def serious(page: Page) -> list[str]:
-    violations = Axe().run(page).response["violations"]
-    return [f"{one['id']}: {one['nodes'][0]['html'][:200]}" for one in violations if one["impact"] in ("serious", "critical")]
 
 
 def test_the_keyboard_is_enough(server: Server, open_page: OpenPage) -> None:
