@@ -4,19 +4,21 @@
  * @module
  */
 
-import { shallowReactive } from "vue";
+import { shallowReactive, watch } from "vue";
 
 import { makeApi } from "../chat/api.js";
 import { Conversations } from "../chat/conversations.js";
 import { factsOf, firstWords } from "../chat/facts.js";
 import { Opened } from "../chat/opened.js";
 import { Preferences } from "../chat/preferences.js";
-import { activeRun, unfinished } from "../chat/reducer.js";
+import { activeRun, path, unfinished } from "../chat/reducer.js";
 import { Session } from "../chat/session.js";
 import { request } from "../platform/request.js";
 import { openSocket } from "../platform/socket.js";
 import { storage } from "../platform/storage.js";
 import { uuid } from "../platform/uuid.js";
+import { closeSettings, Settings } from "../settings/state.js";
+import { toast } from "./overlays.js";
 import { language, words } from "./words.js";
 
 /**
@@ -58,14 +60,15 @@ class Client {
   constructor(server) {
     this.server = server;
     this.api = makeApi(
-      (method, path, body) => request({ method, url: `${server.base}/api/${path}`, body, token: server.token, lang: language.now }),
+      (method, route, body) => request({ method, url: `${server.base}/api/${route}`, body, token: server.token, lang: language.now }),
       () => words,
     );
     this.preferences = new Preferences(storage, server.owner);
+    this.settings = new Settings({ api: this.api, preferences: this.preferences, tell: (text) => toast({ text }) });
     this.conversations = new Conversations({ api: this.api, onChange: () => this.#showList() });
     this.session = new Session({
       url: `${server.base.replace(/^http/, "ws")}/ws/chat/`,
-      lang: language.now === "en" ? "en" : "zh-hans",
+      lang: spoken(),
       socket: (url) => openSocket(url, server.token),
       storage,
       outbox: `llmsite.${server.owner}.outbox`,
@@ -80,13 +83,14 @@ class Client {
       session: this.session,
       api: this.api,
       conversations: this.conversations,
-      turned: () => {},
+      turned: (meta) => this.settings.turnTo(meta),
       gone: () => this.#gone(),
     });
   }
 
   start() {
     this.session.start();
+    this.settings.start();
     this.conversations.refresh().catch(() => {});
     this.clock = setInterval(() => activeRun(this.session.state) && this.show(), 1000);
   }
@@ -94,6 +98,7 @@ class Client {
   close() {
     clearInterval(this.clock);
     this.session.close();
+    this.settings.close();
   }
 
   /** In front again, or another network: what was missed meanwhile? */
@@ -101,11 +106,21 @@ class Client {
     this.session.poke();
     this.opened.refresh();
     this.conversations.refresh().catch(() => {});
+    this.settings.refresh();
   }
 
   /** @param {string} text */
   say(text) {
-    this.session.say(text);
+    const { settings, session } = this;
+    session.say(text, settings.optionsFor(session.state.conversation));
+    settings.turnTo({ id: session.state.conversation });
+  }
+
+  /** The language was changed: what the server says and what is shown follow. */
+  speak() {
+    this.session.speak(spoken());
+    this.settings.refresh();
+    this.show();
   }
 
   stop() {
@@ -130,6 +145,8 @@ class Client {
     const { state } = session;
     const run = activeRun(state) ?? null;
     const facts = factsOf(session, words);
+    this.settings.showUse(path(state), state.runs);
+    this.#noticeConnection();
     Object.assign(client, {
       online: session.connection.status === "online",
       connected: client.connected || session.connection.status === "online",
@@ -143,6 +160,14 @@ class Client {
     if (!sameSet(running, client.running)) client.running = running;
   }
 
+  /** Connected again: what was chosen meanwhile is stored, and what there is may have changed. */
+  #noticeConnection() {
+    const online = this.session.connection.status === "online";
+    if (online && this.away) this.settings.online();
+    // Before the first connection nothing can have been missed.
+    this.away = this.away === undefined && !online ? undefined : !online;
+  }
+
   #showList() {
     client.list = this.conversations.items;
     client.hasMore = this.conversations.hasMore;
@@ -154,6 +179,13 @@ class Client {
     this.opened.open(null);
   }
 }
+
+const spoken = () => (language.now === "en" ? "en" : "zh-hans");
+
+watch(
+  () => language.now,
+  () => parts?.speak(),
+);
 
 function sameSet(one, other) {
   return one.size === other.size && [...one].every((item) => other.has(item));
@@ -171,5 +203,6 @@ export function openServer(server) {
 export function closeServer() {
   parts?.close();
   parts = null;
+  closeSettings();
   Object.assign(client, { server: null, online: false, connected: false, conversation: null, title: "", facts: [], run: null, stopping: false, list: [] });
 }
