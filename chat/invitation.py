@@ -12,7 +12,7 @@ from django.conf import settings
 from django.http import HttpRequest
 from django.utils import timezone
 
-from chat import pair_words, pairing, qr
+from chat import clients, pair_words, pairing, qr
 from chat.identity import Client
 from chat.models import Owner
 
@@ -65,7 +65,7 @@ def invitation(request: HttpRequest, viewer: Viewer, further: Owner | None) -> d
     if not places:
         return {"nowhere": True}
     if settings.CONFIG.open and further is None:
-        return {"choices": [_choice(base, kind, "/") for base, kind in places], "named": places[0][1] == "named"}
+        return {"choices": [_choice(base, kind, clients.for_phones()) for base, kind in places], "named": places[0][1] == "named"}
     code = pairing.new_code(owner=further)
     seconds = max(0, round((code.expires_at - timezone.now()).total_seconds()))
     choices = [_choice(base, kind, f"/pair/?code={code.code}") for base, kind in places]

@@ -14,7 +14,7 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.debug import sensitive_post_parameters
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
-from chat import limits, pair_words, pairing, people, qr, services, wifi
+from chat import clients, limits, pair_words, pairing, people, qr, services, wifi
 from chat.identity import COOKIE, caller_of, identify, place_of
 from chat.invitation import Viewer, further_for, invitation, port_of, uuid_of
 from chat.models import Device, Owner
@@ -124,7 +124,7 @@ def _redeem(request: HttpRequest, viewer: Viewer) -> HttpResponse:
     except pairing.CodeRefused:
         return _stranger(request, problem=pair_words.say("refused_title"), why=pair_words.say("refused"))
     rotate_token(request)
-    paired = HttpResponseRedirect("/")
+    paired = HttpResponseRedirect(clients.for_browser(request))
     paired.set_cookie(COOKIE, token, max_age=YEAR_S, httponly=True, samesite="Lax", secure=request.is_secure())
     return paired
 
@@ -135,7 +135,11 @@ def _redeem(request: HttpRequest, viewer: Viewer) -> HttpResponse:
 def _page(request: HttpRequest, template: str, /, *, status: int = 200, **context: Any) -> HttpResponse:
     """`?only=devices` leaves the code out, for a page that wants the rest again: a code that nobody sees need not be made."""
     theme = request.COOKIES.get("llmsite_theme", "")
-    shown = {"language": "zh-Hans" if pair_words.chinese() else "en", "theme": theme if theme in ("light", "dark") else ""}
+    shown = {
+        "language": "zh-Hans" if pair_words.chinese() else "en",
+        "theme": theme if theme in ("light", "dark") else "",
+        "chat": clients.for_browser(request),
+    }
     return render(request, f"chat/pair/{template}.html", shown | context, status=status)
 
 

@@ -19,6 +19,7 @@ from chat.limits import RANGES, Limits
 
 ROOT = Path(__file__).resolve().parent.parent
 EMBEDDED_MODEL = "micromind"
+PHONE_CLIENT = Path("frontend-uniapp", "dist", "build", "h5")
 ENGINES = ("transformers", "openai", "fake")
 ORIGIN = re.compile(r"https?://([a-z0-9]([a-z0-9.-]*[a-z0-9])?|\[[0-9a-f:.]+\])(:\d{1,5})?")
 TRUE, FALSE = {"1", "true", "yes", "on"}, {"", "0", "false", "no", "off"}
@@ -80,6 +81,8 @@ class Config:
     """Whether the server is published on the local network as a .local name."""
     metrics_token: str = field(repr=False)
     """What may read /metrics from another computer; empty: nobody may."""
+    phone_client: Path | None
+    """The folder where the phone client is built for browsers, to be served at /m/ when it is there; None: never."""
     limits: Limits
     """How much one device may ask for."""
 
@@ -98,7 +101,7 @@ def load_config(env: Mapping[str, str] = os.environ, root: Path = ROOT) -> Confi
     table = _read_toml(_toml_path(env, root, data))
     server, model = _table(table, "server"), _table(table, "model")
     _refuse_unknown("llmsite.toml", table, {"server", "model", "models", "database", "limits"})
-    _refuse_unknown("[server]", server, {"host", "port", "open", "hosts", "debug", "cors_origins", "mdns", "https"})
+    _refuse_unknown("[server]", server, {"host", "port", "open", "hosts", "debug", "cors_origins", "mdns", "https", "phone_client"})
     _refuse_unknown("[model]", model, {"default", "max_streams", "keep_loaded", "system_prompt"})
     hosts = env.get("LLMSITE_HOSTS", "")
     return Config(
@@ -119,6 +122,7 @@ def load_config(env: Mapping[str, str] = os.environ, root: Path = ROOT) -> Confi
         cors_origins=_origins(env.get("LLMSITE_CORS_ORIGINS"), server.get("cors_origins", [])),
         mdns=_switch("LLMSITE_MDNS", env.get("LLMSITE_MDNS"), server.get("mdns", True)),
         metrics_token=env.get("LLMSITE_METRICS_TOKEN", ""),
+        phone_client=_phone_client(root, env.get("LLMSITE_PHONE_CLIENT"), server.get("phone_client", True)),
         limits=_limits(_table(table, "limits")),
     )
 
@@ -190,6 +194,19 @@ def _origins(listed: str | None, default: Any) -> tuple[str, ...]:
         if not isinstance(origin, str) or not ORIGIN.fullmatch(origin):
             raise ConfigError(f"cors_origins: expected an origin like https://app.example or http://192.168.1.9:5173, got {origin!r}.")
     return tuple(found)
+
+
+def _phone_client(root: Path, text: str | None, default: Any) -> Path | None:
+    """A switch, or the name of another folder, which must then be there."""
+    value = default if text is None else text
+    if value is True or str(value).lower() in TRUE:
+        return root / PHONE_CLIENT
+    if value is False or str(value).lower() in FALSE:
+        return None
+    folder = root / Path(str(value)).expanduser()
+    if not (folder / "index.html").is_file():
+        raise ConfigError(f"phone_client names {folder}, and there is no index.html in it. `npm run build:h5` in frontend-uniapp makes one.")
+    return folder
 
 
 def _switch(what: str, text: str | None, default: Any) -> bool:

@@ -134,6 +134,7 @@ TIME_ZONE = local_zone()  # the owner reviews by their own clock; what is stored
 STATIC_URL = "static/"
 STATICFILES_DIRS = [("chat", CONFIG.root / "frontend-uniapp" / "src" / "chat")]
 WHITENOISE_USE_FINDERS = True
+WHITENOISE_ALLOW_ALL_ORIGINS = False  # pages elsewhere have no business with our files
 WHITENOISE_AUTOREFRESH = DEBUG
 
 # Same-origin clients need none; the App and the mini-program send no Origin; everything else is closed, but for what cors_origins names.

@@ -26,6 +26,8 @@ for name in (
     "HF_ENDPOINT",
 ):
     os.environ.pop(name, None)
+# Whether somebody has built the phone client must not decide what a test sees; those of the client name a build (tests/phone).
+os.environ["LLMSITE_PHONE_CLIENT"] = "0"
 # Nothing in the tests may look for a hub, or tell the machine's network of itself.
 os.environ["LLMSITE_MDNS"] = "0"
 os.environ["HF_HUB_OFFLINE"] = "1"

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Protocol
 
+from chat import clients
 from llmsite import network
 from llmsite.network import Address
 from llmsite.reach import EVERY_S, Place, Reach
@@ -126,7 +127,7 @@ class Desk(threading.Thread):
         """The way in, as QR code and text. A code that was not used yet stays good when only the address changes."""
         if not self._good:
             return
-        url = self._good[0].url(self.place.port)
+        url = self._good[0].url(self.place.port, clients.for_phones())
         how = say("scan_open")
         if self.pairing:
             left = self._minutes_left()

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, NoReturn
 
 from django.contrib.auth import get_user_model
 
+from chat import clients
 from llmsite import lock
 from llmsite.config import Config
 from llmsite.reach import Place
@@ -127,6 +128,7 @@ def _greet(screen: Screen, runtime: Runtime, config: Config, clock: Timings, por
     screen.line(f"\n{screen.bold(say('ready'))}  {say('after', seconds=f'{clock.total:.1f}')}")
     rows = [
         (say("model"), model_line(engine.info) if engine else ""),
+        *([(say("client"), say("client_how", url=f"http://127.0.0.1:{port}{clients.PHONE_CLIENT}"))] if clients.is_served() else []),
         (say("data"), str(config.data)),
         (say("admin"), _admin(port)),
         (say("stop"), say("stop_how")),

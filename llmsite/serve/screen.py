@@ -15,7 +15,7 @@ from inference.types import EngineInfo
 from llmsite.network import Address
 from llmsite.serve.words import say
 
-LABELS = ("model", "data", "admin", "stop", "phones", "here", "pairing", "name")
+LABELS = ("model", "client", "data", "admin", "stop", "phones", "here", "pairing", "name")
 BOLD, YELLOW, PLAIN = "\033[1m", "\033[33m", "\033[0m"
 # Exactly white on exactly black, whatever the terminal's theme: some phones do not read a QR code in negative.
 WHITE_ON_BLACK = "\033[38;5;231;48;5;16m"

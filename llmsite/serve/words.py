@@ -77,6 +77,8 @@ SENTENCES: dict[str, tuple[str, str]] = {
         "{url} (stays the same when the address changes; for phones that know .local names)",
         "{url}（地址变了它也不变；手机支持 .local 名称时可用）",
     ),
+    "client": ("Client", "客户端"),
+    "client_how": ("{url} (the phone client; a phone that pairs opens it)", "{url}（手机客户端，手机配对后打开的就是它）"),
     "data": ("Data", "数据"),
     "admin": ("Owner", "管理"),
     "admin_none": ("{url} (make your account: python manage.py createsuperuser)", "{url}（创建账号：python manage.py createsuperuser）"),

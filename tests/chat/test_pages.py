@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass, replace
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -53,6 +54,13 @@ NOWHERE = Runtime()
 @pytest.fixture(autouse=True)
 def forget_the_tries() -> None:
     limits.shared.cache_clear()
+
+
+@pytest.fixture
+def phone_client(tmp_path: Path, settings: Any) -> None:
+    """As if it had been built."""
+    (tmp_path / "index.html").touch()
+    settings.CONFIG = replace(settings.CONFIG, phone_client=tmp_path)
 
 
 def browser(base_url: str = HOST, runtime: Runtime = NOWHERE, token: str = "", **headers: str) -> AsyncClient:
@@ -156,6 +164,12 @@ async def test_with_open_there_is_an_address_and_no_code(transactional_db: None,
     assert await PairingCode.objects.acount() == 0, "what all share gets no device that would outlive --open"
 
 
+async def test_with_open_the_code_leads_a_phone_to_the_phone_client(transactional_db: None, settings: Any, phone_client: None) -> None:
+    settings.CONFIG = replace(settings.CONFIG, open=True)
+    async with browser(HOST, Runtime(WIFI)) as host:
+        assert qr.svg("http://192.168.1.2:8000/m/") in (await host.get("/pair/")).text
+
+
 # --- what became of it ---------------------------------------------------------------------------------------------------------------
 
 
@@ -216,6 +230,16 @@ async def test_a_phone_pairs_once_by_pressing_the_button(transactional_db: None)
         assert "This code does not work" in again.text
         assert (await phone.post("/pair/", data={"code": code})).status_code == 403
     assert await Device.objects.acount() == 1
+
+
+@pytest.mark.parametrize(("agent", "best"), [("Mozilla/5.0 (iPhone)", "/m/"), ("Mozilla/5.0 (X11; Linux x86_64)", "/")])
+async def test_a_phone_that_pairs_gets_the_phone_client_and_a_computer_the_chat_page(
+    transactional_db: None, phone_client: None, agent: str, best: str
+) -> None:
+    code = (await sync_to_async(pairing.new_code)()).code
+    async with browser(LAN, Runtime(WIFI), **{"User-Agent": agent}) as device:
+        assert (await post(device, "/pair/", f"/pair/?code={code}", code=code)).headers["Location"] == best
+        assert f'<a class="button quiet" href="{best}">' in (await device.get("/pair/")).text
 
 
 async def test_over_https_the_cookie_stays_there(transactional_db: None) -> None:

@@ -45,6 +45,20 @@ def test_the_local_name_can_be_switched_off(tmp_path: Path) -> None:
     assert load(tmp_path, LLMSITE_MDNS="0").mdns is False
 
 
+def test_the_phone_client_is_where_it_is_built_or_where_it_is_said_to_be(tmp_path: Path) -> None:
+    built = tmp_path / "frontend-uniapp" / "dist" / "build" / "h5"
+    assert load(tmp_path).phone_client == load(tmp_path, LLMSITE_PHONE_CLIENT="1").phone_client == built
+    assert load(tmp_path, "[server]\nphone_client = false\n").phone_client is None
+    assert load(tmp_path, LLMSITE_PHONE_CLIENT="0").phone_client is None
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "index.html").touch()
+    toml = '[server]\nphone_client = "mine"\n'
+    assert load(tmp_path, toml).phone_client == load(tmp_path, LLMSITE_PHONE_CLIENT=str(tmp_path / "mine")).phone_client == tmp_path / "mine"
+    assert load(tmp_path, toml, LLMSITE_PHONE_CLIENT="0").phone_client is None
+    with pytest.raises(ConfigError, match="other, and there is no index"):
+        load(tmp_path, LLMSITE_PHONE_CLIENT="other")
+
+
 def test_the_token_for_metrics_is_in_no_printed_configuration(tmp_path: Path) -> None:
     config = load(tmp_path, LLMSITE_METRICS_TOKEN="s3cret")
     assert config.metrics_token == "s3cret"

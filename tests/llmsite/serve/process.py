@@ -19,7 +19,8 @@ START_S = 60.0
 
 def environment(data: Path, **more: str) -> dict[str, str]:
     kept = {name: value for name, value in os.environ.items() if not name.startswith(("LLMSITE_", "LC_", "LANG", "DATABASE_URL", "PYTEST"))}
-    return {**kept, "LLMSITE_DATA": str(data), "LLMSITE_MODEL": "fake", "LLMSITE_MDNS": "0", "PYTHONUNBUFFERED": "1", "NO_COLOR": "1", **more}
+    ours = {"LLMSITE_DATA": str(data), "LLMSITE_MODEL": "fake", "LLMSITE_MDNS": "0", "LLMSITE_PHONE_CLIENT": "0"}
+    return {**kept, **ours, "PYTHONUNBUFFERED": "1", "NO_COLOR": "1", **more}
 
 
 class Serving:

@@ -4,8 +4,10 @@ import io
 import threading
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -211,6 +213,15 @@ def test_it_says_where_this_computer_shows_the_code_larger(shown: Callable[..., 
 @pytest.mark.usefixtures("computer")
 def test_with_open_there_is_no_code(shown: Callable[..., Shown]) -> None:
     assert "code" not in shown().text
+
+
+@pytest.mark.usefixtures("computer")
+def test_with_open_the_code_leads_to_the_phone_client_where_it_is_built(shown: Callable[..., Shown], tmp_path: Path, settings: Any) -> None:
+    (tmp_path / "index.html").touch()
+    settings.CONFIG = replace(settings.CONFIG, phone_client=tmp_path)
+    text = shown().text
+    assert "\n  http://192.168.1.7:8000/m/\n" in text
+    assert "Phones   http://192.168.1.7:8000/  " in text, "what is typed stays short"
 
 
 @pytest.mark.usefixtures("computer")

@@ -95,6 +95,15 @@ def test_chinese_where_the_system_speaks_it(data: Path, port: int) -> None:
         server.wait_for("只有本机可以访问")
 
 
+def test_it_says_so_when_the_phone_client_is_built(data: Path, port: int, tmp_path: Path) -> None:
+    (tmp_path / "h5").mkdir()
+    (tmp_path / "h5" / "index.html").write_text("<!doctype html><title>client</title>", encoding="utf-8")
+    with serving(data, "--host", "127.0.0.1", "--port", str(port), env={"LLMSITE_PHONE_CLIENT": str(tmp_path / "h5")}) as server:
+        server.wait_for(f"Client   http://127.0.0.1:{port}/m/ (the phone client")
+        with urllib.request.urlopen(f"http://127.0.0.1:{port}/m/", timeout=5) as answer:
+            assert b"client" in answer.read()
+
+
 def test_open_is_said_clearly(data: Path, port: int) -> None:
     with serving(data, "--host", "127.0.0.1", "--port", str(port), "--open") as server:
         server.wait_for("everyone who can reach this address may chat")
