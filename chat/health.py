@@ -13,10 +13,14 @@ CHECK_S = 5.0
 
 
 async def healthz(request: HttpRequest) -> JsonResponse:
-    """`instance` tells this server process from any other; `protocol` is what ws/chat/ speaks; `name` is its .local name or ""; `progress` is
-    there while it loads."""
+    """`computer` is the same as long as the data folder is, `instance` tells this server process from any other; `protocol` is what ws/chat/
+    speaks; `name` is its .local name or ""; `progress` is there while it loads. With `?who` the model is not asked and the status is 200:
+    it only says who answers, at once."""
     runtime = request.scope["state"]["runtime"]  # type: ignore[attr-defined]
-    body = {"status": runtime.state, "instance": runtime.instance, "protocol": VERSION, "name": runtime.address_name}
+    who = {"computer": runtime.computer, "instance": runtime.instance, "protocol": VERSION, "name": runtime.address_name}
+    body = {"status": runtime.state, **who}
+    if "who" in request.GET:
+        return JsonResponse(body)
     if runtime.state == "loading":
         return JsonResponse(body | {"step": runtime.progress.step, "progress": runtime.progress.fraction}, status=503)
     if runtime.state == "failed":

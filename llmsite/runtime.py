@@ -24,6 +24,7 @@ from inference.engine import Engine
 from inference.errors import EngineDead, EngineError
 from inference.types import LoadProgress
 from llmsite import lock
+from llmsite.computer import computer_id
 from llmsite.config import Config, ModelConfig
 from llmsite.engines import build_engine, default_model, known_models
 from llmsite.model_list import model_list
@@ -44,6 +45,8 @@ class Runtime:
         self.config = config
         self.instance = secrets.token_hex(8)
         """Tells this process from any other that may answer on the same port."""
+        self.computer = ""
+        """Tells this computer from any other, also after a restart. Known before anybody is served."""
         self.error: BaseException | None = None
         """Why the server could not start."""
         self.timings: dict[str, float] = {}
@@ -159,6 +162,7 @@ class Runtime:
     def _load(self) -> None:
         began = monotonic()
         lock.acquire(self.config.data)
+        self.computer = computer_id(self.config.data)
         bring_up_to_date()
         if interrupted := services.recover_interrupted():
             log.warning("%d answers were cut off when the server last ended; they can be continued", interrupted)

@@ -3,6 +3,7 @@ from __future__ import annotations
 import asyncio
 import dataclasses
 import json
+from concurrent.futures import Future
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -16,6 +17,7 @@ from chat.models import Device, Owner, Run
 from inference.errors import BrokenModel, EngineDead, EngineError
 from inference.fake import FakeEngine
 from llmsite import lock
+from llmsite.computer import computer_id
 from llmsite.config import ModelConfig
 from llmsite.runtime import Runtime
 
@@ -62,10 +64,23 @@ async def test_a_model_that_cannot_load_is_told_to_whoever_waits(runtime: Runtim
     await runtime.shutdown()
 
 
-async def health(runtime: Runtime) -> tuple[int, dict[str, Any]]:
-    request: Any = SimpleNamespace(scope={"state": {"runtime": runtime}})
+async def health(runtime: Runtime, **query: str) -> tuple[int, dict[str, Any]]:
+    request: Any = SimpleNamespace(scope={"state": {"runtime": runtime}}, GET=query)
     answer = await healthz(request)
     return answer.status_code, json.loads(answer.content)
+
+
+async def test_who_answers_is_said_whatever_the_model_does(runtime: Runtime) -> None:
+    runtime.begin()
+    await runtime.ready()
+    _, body = await health(runtime)
+    runtime._loaded = Future()  # as while it loads
+    assert (await health(runtime))[0] == 503
+    status, who = await health(runtime, who="")
+    same = {"computer", "instance", "protocol", "name"}
+    assert (status, who) == (200, {"status": "loading"} | {name: body[name] for name in same})
+    assert who["computer"] == computer_id(runtime.config.data)
+    await runtime.shutdown()
 
 
 async def test_a_default_model_that_makes_room_for_another_is_still_served(tmp_path: Path, transactional_db: None) -> None:
