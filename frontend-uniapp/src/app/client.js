@@ -13,6 +13,7 @@ import { Opened } from "../chat/opened.js";
 import { Preferences } from "../chat/preferences.js";
 import { activeRun, path, unfinished } from "../chat/reducer.js";
 import { Session } from "../chat/session.js";
+import { Place, SureSocket } from "../connect/place.js";
 import { request } from "../platform/request.js";
 import { openSocket } from "../platform/socket.js";
 import { storage } from "../platform/storage.js";
@@ -27,18 +28,23 @@ import { language, words } from "./words.js";
  * @property {string} base Where it is: `http://192.168.1.7:8000`.
  * @property {string} token What this phone shows for itself; nothing where a cookie does.
  * @property {string} owner The person whose conversations these are.
+ * @property {string} [id] Which computer it is, wherever it is; nothing: whichever answers first.
  */
+
+/** The server closes a socket so that belongs to nobody: never paired, or shut out since. */
+const NOT_PAIRED = 4401;
 
 /**
  * What the pages show. Whole values are replaced, never changed in place: what is the same object is the same thing.
  * @type {{
- *   server: Server|null, online: boolean, connected: boolean, conversation: string|null, title: string, facts: import("../chat/facts.js").Facts[],
+ *   server: Server|null, unpaired: boolean, online: boolean, connected: boolean, conversation: string|null, title: string, facts: import("../chat/facts.js").Facts[],
  *   run: import("../chat/reducer.js").Run|null, stopping: boolean, running: Set<string>, list: import("../chat/conversations.js").Conversation[],
  *   hasMore: boolean, problem: string,
  * }}
  */
 export const client = shallowReactive({
   server: null,
+  unpaired: false,
   online: false,
   connected: false,
   conversation: null,
@@ -59,17 +65,18 @@ class Client {
   /** @param {Server} server */
   constructor(server) {
     this.server = server;
+    this.place = new Place({ base: server.base, id: server.id ?? "", ask: request });
     this.api = makeApi(
-      (method, route, body) => request({ method, url: `${server.base}/api/${route}`, body, token: server.token, lang: language.now }),
+      (method, route, body) => this.#ask(method, route, body),
       () => words,
     );
     this.preferences = new Preferences(storage, server.owner);
     this.settings = new Settings({ api: this.api, preferences: this.preferences, tell: (text) => toast({ text }) });
     this.conversations = new Conversations({ api: this.api, onChange: () => this.#showList() });
     this.session = new Session({
-      url: `${server.base.replace(/^http/, "ws")}/ws/chat/`,
+      url: socketsOf(server.base),
       lang: spoken(),
-      socket: (url) => openSocket(url, server.token),
+      socket: (url) => this.#socket(url),
       storage,
       outbox: `llmsite.${server.owner}.outbox`,
       timers: { set: (call, ms) => setTimeout(call, ms), clear: (timer) => clearTimeout(timer) },
@@ -101,12 +108,42 @@ class Client {
     this.settings.close();
   }
 
+  /** The same computer is at another address now: everything goes on there. @param {string} base */
+  moveTo(base) {
+    if (base === this.place.base) return;
+    this.place.moveTo(base);
+    this.session.around.url = socketsOf(base);
+    this.server = { ...this.server, base };
+    client.server = this.server;
+    this.wake();
+  }
+
   /** In front again, or another network: what was missed meanwhile? */
   wake() {
+    this.place.doubt();
     this.session.poke();
     this.opened.refresh();
     this.conversations.refresh().catch(() => {});
     this.settings.refresh();
+  }
+
+  /** Nothing goes to an address where another computer may be by now. */
+  async #ask(method, route, body) {
+    if (!(await this.place.sure())) return { status: 0, text: "" };
+    return request({ method, url: `${this.place.base}/api/${route}`, body, token: this.server.token, lang: language.now });
+  }
+
+  /** @param {string} url */
+  #socket(url) {
+    const socket = new SureSocket(
+      () => this.place.sure(),
+      () => openSocket(url, this.server.token),
+    );
+    socket.onended = (code) => {
+      this.place.doubt();
+      if (code === NOT_PAIRED) client.unpaired = true;
+    };
+    return socket;
   }
 
   /** @param {string} text */
@@ -187,6 +224,11 @@ watch(
   () => parts?.speak(),
 );
 
+/** @param {string} base */
+function socketsOf(base) {
+  return `${base.replace(/^http/, "ws")}/ws/chat/`;
+}
+
 function sameSet(one, other) {
   return one.size === other.size && [...one].every((item) => other.has(item));
 }
@@ -205,4 +247,6 @@ export function closeServer() {
   parts = null;
   closeSettings();
   Object.assign(client, { server: null, online: false, connected: false, conversation: null, title: "", facts: [], run: null, stopping: false, list: [] });
+
+  Object.assign(client, { server: null, unpaired: false, online: false, connected: false, conversation: null, title: "", facts: [], run: null, stopping: false, list: [] });
 }
