@@ -39,7 +39,7 @@ const NOT_PAIRED = 4401;
  * @type {{
  *   server: Server|null, unpaired: boolean, online: boolean, connected: boolean, conversation: string|null, title: string, facts: import("../chat/facts.js").Facts[],
  *   run: import("../chat/reducer.js").Run|null, stopping: boolean, running: Set<string>, list: import("../chat/conversations.js").Conversation[],
- *   hasMore: boolean, problem: string,
+ *   hasMore: boolean, problem: string, revealed: {message: string}|null,
  * }}
  */
 export const client = shallowReactive({
@@ -56,6 +56,7 @@ export const client = shallowReactive({
   list: [],
   hasMore: false,
   problem: "",
+  revealed: null,
 });
 
 /** The parts of the client that is open now. @type {Client|null} */
@@ -174,6 +175,12 @@ class Client {
     } catch (error) {
       client.problem = error.status === 404 ? words.gone : error.message;
     }
+  }
+
+  /** Show a message that was found, with the branch that it is in. @param {string} message */
+  reveal(message) {
+    this.session.reveal(message);
+    client.revealed = { message };
   }
 
   /** Everything that the pages show, from the session's state. */
