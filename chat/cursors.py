@@ -34,21 +34,53 @@ class Place:
     group: int = 0
 
     def cursor(self) -> str:
-        text = json.dumps([self.when.isoformat(), str(self.id), self.group], separators=(",", ":"))
-        return base64.urlsafe_b64encode(text.encode()).decode().rstrip("=")
+        return _packed([self.when.isoformat(), str(self.id), self.group])
 
     @classmethod
     def of(cls, cursor: str) -> Place:
         """Raises BadCursor."""
         try:
-            when, row, group = json.loads(base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)))
+            when, row, group = _unpacked(cursor)
             place = cls(datetime.fromisoformat(when), UUID(row), int(group))
             if place.when.tzinfo is None or place.group not in (0, 1):
                 raise ValueError
             place.when.astimezone(UTC)  # a time in the year 1 may be none in UTC
             return place
-        except (ValueError, TypeError, AttributeError, OverflowError, binascii.Error, RecursionError) as error:
+        except BROKEN as error:
             raise BadCursor(cursor) from error
+
+
+@dataclass(frozen=True)
+class Mark:
+    """How far somebody knows the changes of a person: changes.py."""
+
+    owner: UUID
+    number: int
+
+    def cursor(self) -> str:
+        return _packed([str(self.owner), self.number])
+
+    @classmethod
+    def of(cls, cursor: str) -> Mark:
+        """Raises BadCursor."""
+        try:
+            owner, number = _unpacked(cursor)
+            if type(number) is not int or not 0 <= number < 2**63:
+                raise ValueError
+            return cls(UUID(owner), number)
+        except BROKEN as error:
+            raise BadCursor(cursor) from error
+
+
+BROKEN = (ValueError, TypeError, AttributeError, OverflowError, binascii.Error, RecursionError)
+
+
+def _packed(values: list[Any]) -> str:
+    return base64.urlsafe_b64encode(json.dumps(values, separators=(",", ":")).encode()).decode().rstrip("=")
+
+
+def _unpacked(cursor: str) -> Any:
+    return json.loads(base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)))
 
 
 def behind(field: str, cursor: str | None, *, newest_first: bool) -> Q:

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID, uuid4
 
-from django.db import transaction
 from django.utils import timezone
 
-from chat import search, sockets
+from chat import search
+from chat.changes import mark_and_tell, writing
 from chat.exporting import ExportedConversation, ExportedMessage
 from chat.models import Conversation, Device, Feedback, Message, SearchEntry
 from chat.services import Refused, own_message, persona_id
@@ -25,14 +25,14 @@ def update_conversation(*, owner: UUID, conversation: UUID, **changes: Any) -> N
 
     Raises Refused.
     """
-    with transaction.atomic():
+    with writing(owner):
         found = _own_conversation(owner, conversation)
         fields: dict[str, Any] = {}
         for name, value in changes.items():
             fields |= _CHANGES[name](found, value)
         if fields:
             Conversation.objects.filter(id=found.id).update(**fields)
-            _tell(owner, conversation)
+            mark_and_tell(owner, conversation)
 
 
 def _titled(_: Conversation, title: str) -> dict[str, Any]:
@@ -66,18 +66,26 @@ _CHANGES: Mapping[str, Callable[[Conversation, Any], dict[str, Any]]] = {
 
 def delete_conversation(*, owner: UUID, conversation: UUID) -> None:
     """Hide it from its person. The record stays. Raises Refused."""
-    with transaction.atomic():
+    with writing(owner):
         found = _own_conversation(owner, conversation)
         Conversation.objects.filter(id=found.id).update(deleted_at=timezone.now())
-        _tell(owner, conversation)
+        mark_and_tell(owner, conversation)
 
 
 def restore_conversation(*, owner: UUID, conversation: UUID) -> None:
     """Undo `delete_conversation`. Raises Refused."""
-    with transaction.atomic():
+    with writing(owner):
         if not Conversation.objects.filter(id=conversation, owner_id=owner).update(deleted_at=None):
             raise Refused("no_conversation")
-        _tell(owner, conversation)
+        mark_and_tell(owner, conversation)
+
+
+def remove_conversations(*, conversations: Iterable[UUID]) -> None:
+    """For good, record and all: what the owner of the computer may do, and nobody else. Phones that hold them learn that they are gone."""
+    for owner, conversation in Conversation.objects.filter(id__in=conversations).values_list("owner_id", "id"):
+        with writing(owner):
+            mark_and_tell(owner, conversation)
+            Conversation.objects.filter(id=conversation).delete()
 
 
 def import_conversation(*, device: Device, data: ExportedConversation) -> Conversation:
@@ -96,13 +104,13 @@ def import_conversation(*, device: Device, data: ExportedConversation) -> Conver
     found = search.entries(messages)
     leaf = ids.get(data.leaf or "") or (messages[-1].id if messages else None)
     # Everything is made before, and in few statements: answers that are being written wait for this transaction.
-    with transaction.atomic():
+    with writing(device.owner_id):
         made.save(force_insert=True)
         Message.objects.bulk_create(messages, batch_size=BATCH)
         SearchEntry.objects.bulk_create(found, batch_size=BATCH)
         Feedback.objects.bulk_create(rated, batch_size=BATCH)
         Conversation.objects.filter(id=made.id).update(leaf=leaf)
-        _tell(device.owner_id, made.id)
+        mark_and_tell(device.owner_id, made.id)
     return made
 
 
@@ -122,20 +130,20 @@ def _imported(row: ExportedMessage, conversation: Conversation, ids: Mapping[str
 
 def rate(*, device: Device, message: UUID, rating: int, comment: str = "") -> None:
     """Thumbs up (1) or down (-1) for an answer; again: the new one holds. Raises Refused."""
-    with transaction.atomic():
+    with writing(device.owner_id):
         found = own_message(device, message)
         if found.role != Message.Role.ASSISTANT:
             raise Refused("only_answers_are_rated")
         Feedback.objects.update_or_create(message=found, defaults={"device": device, "rating": rating, "comment": comment[:COMMENT_CHARS]})
-        _tell(device.owner_id, found.conversation_id)
+        mark_and_tell(device.owner_id, found.conversation_id)
 
 
 def unrate(*, device: Device, message: UUID) -> None:
     """Take the thumb back. Raises Refused."""
-    with transaction.atomic():
+    with writing(device.owner_id):
         found = own_message(device, message)
         Feedback.objects.filter(message=found).delete()
-        _tell(device.owner_id, found.conversation_id)
+        mark_and_tell(device.owner_id, found.conversation_id)
 
 
 def _own_conversation(owner: UUID, conversation: UUID) -> Conversation:
@@ -143,7 +151,3 @@ def _own_conversation(owner: UUID, conversation: UUID) -> Conversation:
     if found is None:
         raise Refused("no_conversation")
     return found
-
-
-def _tell(owner: UUID, conversation: UUID) -> None:
-    transaction.on_commit(lambda: sockets.changed(owner, conversation))

@@ -34,6 +34,8 @@ class Owner(models.Model):
     kind = models.CharField(max_length=8, choices=Kind.choices, default=Kind.PERSON)
     name = models.CharField(max_length=100, blank=True)
     created_at = models.DateTimeField(default=timezone.now, editable=False)
+    changes = models.BigIntegerField(default=0, editable=False)
+    """Counts what changes in their conversations: see changes.py."""
 
     class Meta:
         constraints = [models.UniqueConstraint(fields=["kind"], condition=Q(kind__in=["host", "open"]), name="one_host_one_open")]
@@ -105,6 +107,21 @@ class Conversation(models.Model):
 
     def __str__(self) -> str:
         return self.title or str(self.id)[:8]
+
+
+class Change(models.Model):
+    """The newest change of a conversation. It stays when the conversation is removed, so that phones learn that it is gone."""
+
+    conversation = models.UUIDField(primary_key=True, editable=False)
+    owner = models.ForeignKey(Owner, on_delete=models.CASCADE, related_name="+")
+    number = models.BigIntegerField()
+    """Its place among the person's changes: Owner.changes of then."""
+
+    class Meta:
+        indexes = [models.Index(fields=["owner", "number"])]
+
+    def __str__(self) -> str:
+        return f"{self.number}: {self.conversation}"
 
 
 class Message(models.Model):

@@ -7,7 +7,7 @@ from uuid import UUID
 from django.db import transaction
 from django.utils import timezone
 
-from chat import sockets
+from chat import changes, sockets
 from chat.models import Conversation, Device, Owner, PairingCode
 from chat.services import Refused
 
@@ -19,14 +19,16 @@ def join_owners(*, keep: UUID, others: list[UUID]) -> int:
 
     The shared owner of --open is everybody, so it is nobody's other; and the computer's own can take others in, but not be taken.
     """
-    with transaction.atomic():
+    with changes.writing(keep):
         owners = {owner.id: owner for owner in Owner.objects.select_for_update().filter(id__in=[keep, *others])}
         gone = [owners[id_] for id_ in others if id_ in owners and id_ != keep]
         if keep not in owners or not gone or owners[keep].kind == Owner.Kind.OPEN or any(owner.kind != Owner.Kind.PERSON for owner in gone):
             raise Refused("no_person")
         moved = list(Device.objects.filter(owner__in=gone).values_list("id", flat=True))
         Device.objects.filter(owner__in=gone).update(owner=keep)
+        taken = list(Conversation.objects.filter(owner__in=gone).values_list("id", flat=True))
         Conversation.objects.filter(owner__in=gone).update(owner=keep)
+        changes.mark(keep, *taken)
         PairingCode.objects.filter(owner__in=gone).update(owner=keep)
         Owner.objects.filter(id__in=[owner.id for owner in gone]).delete()
         # An open socket knows its person from when it was opened.

@@ -6,7 +6,8 @@ from typing import Any
 
 from django.db import IntegrityError, transaction
 
-from chat.models import Persona
+from chat.changes import mark_and_tell, writing
+from chat.models import Conversation, Persona
 from chat.services import Refused
 
 
@@ -30,6 +31,13 @@ def update_persona(*, persona: int, **changes: Any) -> None:
 
 
 def delete_persona(*, persona: int) -> None:
-    """Conversations that had it go on without one. Raises Refused."""
+    """Conversations that had it go on without one, each person's in a transaction of its own. Raises Refused."""
+    having = Conversation.objects.filter(persona=persona)
+    for owner in set(having.values_list("owner_id", flat=True)):
+        with writing(owner):
+            taken = list(having.filter(owner=owner).values_list("id", flat=True))
+            having.filter(owner=owner).update(persona=None)
+            for conversation in taken:
+                mark_and_tell(owner, conversation)
     if not Persona.objects.filter(id=persona).delete()[0]:
         raise Refused("no_persona")

@@ -9,9 +9,9 @@ from uuid import UUID
 from django.db.models import Case, IntegerField, Q, QuerySet, When
 from django.db.models.functions import Left
 
-from chat.cursors import Page, Place, behind
+from chat.cursors import BadCursor, Mark, Page, Place, behind
 from chat.exporting import exported
-from chat.models import Conversation, Device, Feedback, Message, Persona, Run
+from chat.models import Change, Conversation, Device, Feedback, Message, Owner, Persona, Run
 from chat.presets import sampling_of
 from chat.protocol import Context, End, Error, Start, TimingSeconds, UsageCount
 from chat.runlog import RunLog, unpack
@@ -147,14 +147,44 @@ def conversation_list(owner: UUID, cursor: str | None = None, limit: int = 50, q
         older = Q(updated_at__lt=place.when) | Q(updated_at=place.when, id__lt=place.id)
         rows = rows.filter((Q(group=0) & older) | Q(group=1) if place.group == 0 else Q(group=1) & older)
     found = list(rows.order_by("group", "-updated_at", "-id")[: limit + 1])
-    running = set(
-        Run.objects.filter(status__in=(Run.Status.QUEUED, Run.Status.RUNNING), message__conversation__owner_id=owner).values_list(
-            "message__conversation_id", flat=True
-        )
-    )
+    running = _running(owner)
     last = found[limit - 1] if len(found) > limit else None
     items = [_conversation(row, running=row.id in running) for row in found[:limit]]
     return Page(items, Place(last.updated_at, last.id, last.group).cursor() if last else None)
+
+
+def changes(owner: UUID, cursor: str | None = None, limit: int = 100) -> dict[str, Any]:
+    """What has changed behind the cursor, the oldest change first: rows of `conversation_list`, or `{id, deleted}`; without one, all there are.
+
+    What is in `next` has been seen, so that asking with it again misses nothing: changes.py says why. Raises BadCursor, also for one that is
+    another person's, or newer than the database (which was restored from a copy).
+    """
+    seen = Mark.of(cursor) if cursor else Mark(owner, 0)
+    now = changes_now(owner)
+    if seen.owner != owner or seen.number > now.number:
+        raise BadCursor(cursor or "")
+    changed = list(Change.objects.filter(owner=owner, number__gt=seen.number).order_by("number")[: limit + 1])
+    more = len(changed) > limit
+    changed = changed[:limit]
+    rows = {row.id: row for row in _listed(owner).filter(id__in=[change.conversation for change in changed])}
+    running = _running(owner)
+    items = [
+        _conversation(rows[id], running=id in running) | {"deleted": False} if id in rows else {"id": str(id), "deleted": True}
+        for id in (change.conversation for change in changed)
+        if cursor or id in rows
+    ]
+    return {"items": items, "next": Mark(owner, changed[-1].number if changed else seen.number).cursor(), "more": more}
+
+
+def changes_now(owner: UUID) -> Mark:
+    """Where the person's changes have got to."""
+    return Mark(owner, Owner.objects.values_list("changes", flat=True).get(id=owner))
+
+
+def _running(owner: UUID) -> set[UUID]:
+    """The conversations in which an answer waits or is being written."""
+    unfinished = Run.objects.filter(status__in=(Run.Status.QUEUED, Run.Status.RUNNING), message__conversation__owner_id=owner)
+    return set(unfinished.values_list("message__conversation_id", flat=True))
 
 
 def conversation(owner: UUID, conversation: UUID) -> dict[str, Any] | None:

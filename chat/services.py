@@ -11,7 +11,7 @@ from django.db import IntegrityError, transaction
 from django.db.models import Q
 from django.utils import timezone
 
-from chat import search
+from chat import changes, search
 from chat.models import Conversation, Device, Message, Persona, Run, RunEvent
 from chat.runlog import Piece, pack, unpack
 from chat.titles import title_of
@@ -82,7 +82,7 @@ def send(
 
     Raises Refused, AlreadyDone.
     """
-    with _once(device, key), transaction.atomic():
+    with _once(device, key), changes.writing(device.owner_id):
         place = _open(device, conversation, content)
         _choose(place, model, persona)
         question = Message.objects.create(
@@ -94,7 +94,7 @@ def send(
 
 def set_system_prompt(*, device: Device, content: str, conversation: UUID | None = None, key: str | None = None) -> SystemSet:
     """`/system …`: from here on in this branch; blank text removes it. Raises Refused, AlreadyDone."""
-    with _once(device, key), transaction.atomic():
+    with _once(device, key), changes.writing(device.owner_id):
         place = _open(device, conversation, "")
         message = Message.objects.create(
             conversation=place, parent=_parent(place, None), role=Message.Role.SYSTEM, content=content, device=device, key=key
@@ -108,7 +108,7 @@ def edit(
     *, device: Device, message: UUID, content: str, key: str | None = None, options: Mapping[str, Any] | None = None, model: str | None = None
 ) -> NewRun:
     """A new branch beside the user's message, answered anew. Raises Refused, AlreadyDone."""
-    with _once(device, key), transaction.atomic():
+    with _once(device, key), changes.writing(device.owner_id):
         old = own_message(device, message)
         if old.role != Message.Role.USER:
             raise Refused("not_your_message")
@@ -123,7 +123,7 @@ def regenerate(
     *, device: Device, message: UUID, key: str | None = None, options: Mapping[str, Any] | None = None, model: str | None = None
 ) -> NewRun:
     """Another answer beside the old one. `message` is the answer or its question. Raises Refused, AlreadyDone."""
-    with _once(device, key), transaction.atomic():
+    with _once(device, key), changes.writing(device.owner_id):
         found = own_message(device, message)
         question = found.parent if found.role == Message.Role.ASSISTANT else found
         if question is None or question.role != Message.Role.USER:
@@ -133,7 +133,7 @@ def regenerate(
 
 def continue_answer(*, device: Device, message: UUID, key: str | None = None, options: Mapping[str, Any] | None = None) -> NewRun:
     """A further run of an answer that was cut short, behind exactly its text. Raises Refused, AlreadyDone."""
-    with _once(device, key), transaction.atomic():
+    with _once(device, key), changes.writing(device.owner_id):
         answer = own_message(device, message)
         newest = answer.runs.order_by("-created_at").first()
         if answer.role != Message.Role.ASSISTANT or answer.parent_id is None or newest is None:
@@ -189,8 +189,9 @@ def finish_run(
     *, run: UUID, pieces: list[Piece], base_thinking: str, base_answer: str, finish_reason: str, thinking_s: float | None = None, **audit: Any
 ) -> None:
     """Make a run's text final and remove its log. `thinking_s` is the message's; None leaves what is stored."""
-    with transaction.atomic():
-        row = Run.objects.select_related("message__conversation").get(id=run)
+    owner = Conversation.objects.values_list("owner_id", flat=True).get(messages__runs=run)
+    with changes.writing(owner):
+        row = Run.objects.select_related("message").get(id=run)
         message = row.message
         message.thinking = base_thinking + "".join(p.text for p in pieces if p.channel == "thinking")
         message.content = base_answer + "".join(p.text for p in pieces if p.channel == "answer")
@@ -207,6 +208,7 @@ def finish_run(
         )
         RunEvent.objects.filter(run=run).delete()
         Conversation.objects.filter(id=message.conversation_id).update(updated_at=now)
+        changes.mark(owner, message.conversation_id)
 
 
 def recover_interrupted() -> int:
@@ -299,15 +301,15 @@ def own_message(device: Device, message: UUID) -> Message:
 
 def _choose(conversation: Conversation, model: str | None, persona: int | None) -> None:
     """What answers in this conversation from now on; None changes nothing."""
-    changes: dict[str, Any] = {}
+    chosen: dict[str, Any] = {}
     if model is not None and model != conversation.model:
-        changes["model"] = model
+        chosen["model"] = model
     if persona is not None and (persona or None) != conversation.persona_id:
-        changes["persona_id"] = persona_id(persona)
-    if changes:
-        Conversation.objects.filter(id=conversation.id).update(**changes)
-        conversation.model = changes.get("model", conversation.model)
-        conversation.persona_id = changes.get("persona_id", conversation.persona_id)
+        chosen["persona_id"] = persona_id(persona)
+    if chosen:
+        Conversation.objects.filter(id=conversation.id).update(**chosen)
+        conversation.model = chosen.get("model", conversation.model)
+        conversation.persona_id = chosen.get("persona_id", conversation.persona_id)
 
 
 def persona_id(persona: int | None) -> int | None:
@@ -335,3 +337,4 @@ def _answer(
 
 def _move_leaf(conversation: Conversation, leaf: Message) -> None:
     Conversation.objects.filter(id=conversation.id).update(leaf=leaf, updated_at=timezone.now())
+    changes.mark(conversation.owner_id, conversation.id)

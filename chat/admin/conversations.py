@@ -19,7 +19,7 @@ from django.utils.safestring import SafeString
 from django.utils.translation import gettext, ngettext
 from django.utils.translation import gettext_lazy as _
 
-from chat import sockets
+from chat import keeping
 from chat.admin.export import download
 from chat.admin.filters import Between, ByDevice, ByModel, ByRating, ByReason, Deleted, Person, person
 from chat.admin.forms import SAMPLING_FIELDS, ConversationForm
@@ -27,6 +27,7 @@ from chat.admin.lists import List, Rows
 from chat.admin.names import RATINGS, ending
 from chat.admin.overview import Overview, overviews
 from chat.admin.transcript import moment, transcript
+from chat.changes import mark_and_tell, writing
 from chat.models import Conversation, Feedback, Message, Run
 from chat.search import matching
 
@@ -118,8 +119,9 @@ class ConversationAdmin(List):
 
     def save_model(self, request: HttpRequest, obj: Conversation, form: ModelForm, change: bool) -> None:
         # Not the whole row: an answer may have moved the leaf since the form was shown.
-        obj.save(update_fields=["persona", "options"])
-        sockets.changed(obj.owner_id, obj.id)
+        with writing(obj.owner_id):
+            obj.save(update_fields=["persona", "options"])
+            mark_and_tell(obj.owner_id, obj.id)
 
     def get_urls(self) -> list[URLPattern]:
         return [path("<uuid:pk>/export/", self.admin_site.admin_view(self.export_one), name="chat_conversation_export"), *super().get_urls()]
@@ -137,6 +139,12 @@ class ConversationAdmin(List):
 
     def has_delete_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
         return bool(request.user.is_superuser)
+
+    def delete_model(self, request: HttpRequest, obj: Conversation) -> None:
+        keeping.remove_conversations(conversations=[obj.id])
+
+    def delete_queryset(self, request: HttpRequest, queryset: QuerySet[Conversation]) -> None:
+        keeping.remove_conversations(conversations=list(queryset.values_list("id", flat=True)))
 
     def get_deleted_objects(self, objs: Any, request: HttpRequest) -> tuple[list[str], Counter[str], set[str], list[str]]:
         """In numbers: Django's own list has a line for every message and every run. While an answer runs, its conversation stays."""

@@ -5,10 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 from django.contrib import admin
-from django.db.models import Model
+from django.db.models import Model, QuerySet
 from django.http import HttpRequest
 from django.utils.translation import gettext_lazy as _
 
+from chat import personas
 from chat.admin.forms import SAMPLING_FIELDS, PersonaForm
 from chat.admin.lists import short
 from chat.models import Persona
@@ -32,6 +33,13 @@ class PersonaAdmin(admin.ModelAdmin):
         if obj is not None and not self.has_change_permission(request, obj):
             return [(None, {"fields": ("name", "description", "system_prompt", "options")})]
         return super().get_fieldsets(request, obj)
+
+    def delete_model(self, request: HttpRequest, obj: Persona) -> None:
+        personas.delete_persona(persona=obj.id)
+
+    def delete_queryset(self, request: HttpRequest, queryset: QuerySet[Persona]) -> None:
+        for persona in queryset:
+            personas.delete_persona(persona=persona.id)
 
     @admin.display(description=_("system prompt"))
     def prompt(self, persona: Persona) -> str:

@@ -19,8 +19,18 @@ from chat.api.auth import runtime_of, spend
 from chat.api.body import parse
 from chat.api.errors import ApiError, language
 from chat.api.invalid import sentence_of
-from chat.api.schemas import Conversation, ConversationChanges, ConversationList, ConversationPage, Cursor, HitList, Limit, MessageList
-from chat.cursors import Page
+from chat.api.schemas import (
+    Changes,
+    ChangesCursor,
+    Conversation,
+    ConversationChanges,
+    ConversationList,
+    ConversationPage,
+    Cursor,
+    HitList,
+    Limit,
+    MessageList,
+)
 from chat.exporting import ExportedConversation, as_markdown
 from chat.sentences import sentence
 from inference.errors import NoModel
@@ -37,10 +47,19 @@ Text = Annotated[str, Field(max_length=200)]
 @router.get("/conversations", response=answers(ConversationList, *READ))
 def list_conversations(request: HttpRequest, cursor: Cursor = "", limit: Limit = 50, q: Text = "", id: UUID | None = None) -> Any:
     """Pinned ones first, then the newest. `q`: only those with these words in the title or a message. `id`: this one, without its messages."""
+    owner = request.auth.owner
+    changes = selectors.changes_now(owner).cursor()  # before the list is read: what changes between the two comes twice, and is not missed
     if id is not None:
-        one = selectors.conversation(request.auth.owner, id)
-        return Page([one] if one else [], None)
-    return selectors.conversation_list(request.auth.owner, cursor or None, limit, q)
+        one = selectors.conversation(owner, id)
+        return {"items": [one] if one else [], "next": None, "changes": changes}
+    page = selectors.conversation_list(owner, cursor or None, limit, q)
+    return {"items": page.items, "next": page.next, "changes": changes}
+
+
+@router.get("/changes", response=answers(Changes, *READ))
+def list_changes(request: HttpRequest, cursor: ChangesCursor = "", limit: Limit = 100) -> Any:
+    """The conversations that were written in, renamed, pinned, deleted or brought back since, for a client that keeps them."""
+    return selectors.changes(request.auth.owner, cursor or None, limit)
 
 
 @router.post(

@@ -18,6 +18,7 @@ Stamp = Annotated[str, Field(json_schema_extra={"format": "date-time"})]
 RowId = Annotated[int, Field(ge=1, le=MAX_ROW)]
 Limit = Annotated[int, Field(ge=1, le=200, description="Most entries in the answer.")]
 Cursor = Annotated[str, Field(max_length=200, description="`next` of the page before; none for the first page.")]
+ChangesCursor = Annotated[str, Field(max_length=200, description="`next` of the answer before, or `changes` of a list; none for everything.")]
 Name = Annotated[str, StringConstraints(min_length=1, max_length=100)]
 
 
@@ -91,6 +92,22 @@ class ConversationPage(Conversation):
 class ConversationList(Outgoing):
     items: list[Conversation]
     next: str | None = Field(description="The cursor of the next page; null at the end.")
+    changes: str = Field(description="A cursor for `/api/changes`: what changes after this answer was made.")
+
+
+class Removed(Outgoing):
+    id: Uuid
+    deleted: Literal[True] = Field(description="It is no longer in the person's list.")
+
+
+class ChangedConversation(Conversation):
+    deleted: Literal[False]
+
+
+class Changes(Outgoing):
+    items: list[ChangedConversation | Removed] = Field(description="Each at most once, the oldest change first.")
+    next: str = Field(description="The cursor to come back with; also when nothing has changed.")
+    more: bool = Field(description="Whether there is more behind `next` already.")
 
 
 class MessageList(Outgoing):

@@ -246,6 +246,7 @@ OPERATIONS: dict[Operation, tuple[str, Any]] = {
     ("POST", "/api/conversations/{conversation}/restore"): (HIDDEN, {}),
     ("GET", "/api/conversations/{conversation}/messages"): (HIDDEN, None),
     ("GET", "/api/conversations/{conversation}/export"): (HIDDEN, None),
+    ("GET", "/api/changes"): (LIST, None),
     ("GET", "/api/search"): (LIST, None),
     ("GET", "/api/messages/{message}"): (HIDDEN, None),
     ("PUT", "/api/messages/{message}/feedback"): (HIDDEN, {"rating": -1}),
