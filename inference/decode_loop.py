@@ -12,21 +12,29 @@ import threading
 import time
 from collections import deque
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from inference.errors import DecodingFailed, EngineDead, EngineError
 from inference.runner import Runner
 from inference.sampler import NOT_A_NUMBER, Sampler
 from inference.scheduler import Chunk, Move, Run, Scheduler
+from inference.shelf import Shelf
 from inference.text_stream import TextStream
 from inference.types import Delta, EngineFinish, Finish, Timing, Usage
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 log = logging.getLogger(__name__)
 
 CHUNK = 512
-"""Prompt tokens read in one step while no answer is being decoded; always as many, so that the same seed gives the same text."""
+"""Prompt tokens read in one step while no answer is being decoded."""
 SMALLEST_CHUNK = 16
 PAUSE_S = 0.15
 """How long the others may wait for their next token because a prompt is being read."""
+
+SHELF_TOKENS = 32_768
+"""Of answers that are over, so many tokens are kept at most, in no more than half of the cache: a laptop's memory is for other things, too."""
 
 Event = Delta | Finish | Exception
 Post = tuple["asyncio.Queue[Event]", Event]
@@ -55,6 +63,7 @@ class DecodeLoop:
         self._sampler = sampler
         self._scheduler = scheduler
         self._eos_ids = eos_ids
+        self._shelf = Shelf(max_tokens=0)
         self._inbox: deque[Run] = deque()
         self._wake = threading.Event()
         self._closing = False
@@ -69,6 +78,8 @@ class DecodeLoop:
         """Tokens decoded since the start, by all answers."""
         self.steps = 0
         """Rounds since the start; it stands still while there is nothing to do."""
+        self.reused = 0
+        """Prompt tokens that were not read, because another answer had begun with them."""
 
     # From any thread
 
@@ -103,6 +114,7 @@ class DecodeLoop:
                     if self._tidy:
                         self._tidy = False
                         self._runner.clear()
+                        self._make_room()
                     self._wake.wait()
                 else:
                     self._step()
@@ -133,14 +145,57 @@ class DecodeLoop:
 
     def _step(self) -> None:
         self.steps += 1
-        for chunk in self._scheduler.chunks(self._budget()):
-            if not chunk.run.owner.gone and self.dead is None:
-                self._read(chunk)
-                self._send()  # its first token does not wait for the next prompt
+        self._begin_from_shelf()
+        for group in self._scheduler.together(self._scheduler.chunks(self._budget())):
+            wanted = [chunk for chunk in group if not chunk.run.owner.gone] if self.dead is None else []
+            if len(wanted) < 2 or len(wanted) < len(group) or not self._runner.batched or not self._read_together(wanted):
+                for chunk in wanted:
+                    self._read(chunk)
+            self._send()  # their first tokens do not wait for the next prompts
         self._drop_gone()
         if self._scheduler.decoding:
             self._decode()
         self._send()
+
+    def _begin_from_shelf(self) -> None:
+        """Prompts that begin like something that was computed before begin with that."""
+        if not self._runner.reuses:
+            return
+        self._make_room()
+        rows = self._scheduler.rows
+        for run in rows[self._scheduler.decoding :]:
+            if run.looked:
+                continue
+            run.looked = True
+            found = self._shelf.find(run.ids) if run.computed == 0 and not run.repeatable else None
+            if found is None:
+                continue
+            kept, length = found
+            try:
+                self._runner.restore(run.row, kept.rows, length, rows=len(rows))
+            except Exception:  # as out of memory on an accelerator: it is read as if it had not been there
+                log.exception("what was computed before could not be used")
+                self._shelf.clear()
+                return
+            run.computed = length
+            self.reused += length
+
+    def _make_room(self) -> None:
+        """The shelf has what the rows do not need."""
+        cells = self._scheduler.max_cells
+        self._shelf.max_tokens = max(0, min(SHELF_TOKENS, cells // 2, cells - max(self._scheduler.reserved, self._runner.cells)))
+        self._shelf.shrink(self._shelf.max_tokens)
+
+    def _shelve(self, run: Run) -> None:
+        """Its row is about to be given away: keep what was computed."""
+        ids = [*run.ids, *run.output][: run.computed]
+        if not self._runner.reuses or not self._shelf.wants(ids):
+            return
+        try:
+            self._shelf.put(ids, self._runner.keep(run.row, run.computed))
+        except Exception:
+            log.exception("an answer could not be kept for the next turn")
+            self._shelf.clear()
 
     def _budget(self) -> int:
         if not self._runner.chunked:
@@ -154,20 +209,45 @@ class DecodeLoop:
         run = chunk.run
         try:
             began = time.perf_counter()
-            ids = run.ids[chunk.start : chunk.start + chunk.count]
-            logits = self._runner.prefill(run.row, ids, chunk.start, rows=len(self._scheduler.rows))
-            run.computed += chunk.count
-            if chunk.last:
-                [token] = self._sampler.sample([run], logits)
-                self._move(self._scheduler.promote(run))
-                self._accept(run, token)
-            speed = chunk.count / max(time.perf_counter() - began, 1e-6)
-            self._read_speed = speed if not self._read_speed else 0.7 * self._read_speed + 0.3 * speed
+            logits = self._runner.prefill(run.row, _ids(chunk), chunk.start, rows=len(self._scheduler.rows))
+            self._have_read([chunk], logits)
+            self._note_speed(chunk.count, began)
         except Exception:
             log.exception("reading the prompt of %s failed", run.id)
             self._fail([run], DecodingFailed())
             self._leave(run)
             self._probe()
+
+    def _read_together(self, chunks: list[Chunk]) -> bool:
+        """The same for several neighbours in one forward pass. False: that failed, and each is read by itself, to find out whose fault it is."""
+        began = time.perf_counter()
+        try:
+            parts = [(_ids(chunk), chunk.start) for chunk in chunks]
+            logits = self._runner.prefill_several(chunks[0].run.row, parts, rows=len(self._scheduler.rows))
+        except Exception:
+            log.exception("reading %d prompts at once failed", len(chunks))
+            return False
+        self._have_read(chunks, logits)
+        self._note_speed(sum(chunk.count for chunk in chunks), began)
+        return True
+
+    def _have_read(self, chunks: list[Chunk], logits: Tensor) -> None:
+        """Behind the last piece of a prompt, the first token of its answer is chosen."""
+        for chunk in chunks:
+            chunk.run.computed += chunk.count
+        last = [place for place, chunk in enumerate(chunks) if chunk.last]
+        if not last:
+            return
+        runs = [chunks[place].run for place in last]
+        tokens = self._sampler.sample(runs, logits if len(last) == len(chunks) else logits[last])
+        for run in runs:  # all of them before any leaves: whoever leaves makes others move
+            self._move(self._scheduler.promote(run))
+        for run, token in zip(runs, tokens, strict=True):
+            self._accept(run, token)
+
+    def _note_speed(self, count: int, began: float) -> None:
+        speed = count / max(time.perf_counter() - began, 1e-6)
+        self._read_speed = speed if not self._read_speed else 0.7 * self._read_speed + 0.3 * speed
 
     def _decode(self) -> None:
         runs = self._scheduler.rows[: self._scheduler.decoding]
@@ -240,9 +320,10 @@ class DecodeLoop:
     def _start_over(self) -> None:
         """Decoding failed: nothing in the cache can be trusted. Its runs are gone; prompts that were being read are read again."""
         self._runner.clear()
+        self._shelf.clear()
         self._sampler.forget()
         for run in self._scheduler.rows:
-            run.computed = 0
+            run.computed, run.looked = 0, False
         for run in self._scheduler.rows[: self._scheduler.decoding]:
             self._scheduler.release(run)
         self._probe()
@@ -251,6 +332,8 @@ class DecodeLoop:
         """Free its row. `wipe`: what it left there would spoil the next answer in that row (0 × NaN is NaN, masked or not)."""
         if wipe:
             self._runner.wipe(run.row)
+        elif run.row >= 0 and self.dead is None:
+            self._shelve(run)
         self._move(self._scheduler.release(run))
 
     def _probe(self) -> None:
@@ -285,6 +368,10 @@ class DecodeLoop:
                 loop.call_soon_threadsafe(_deliver, batch)
             except RuntimeError:  # the loop is closed: nobody is left to read
                 log.debug("an event loop was closed while answers were decoded for it")
+
+
+def _ids(chunk: Chunk) -> list[int]:
+    return chunk.run.ids[chunk.start : chunk.start + chunk.count]
 
 
 def _deliver(batch: list[Post]) -> None:

@@ -33,20 +33,32 @@ class SlotCache(Cache):
         self._start = 0
         self._end = 0
         self._rows = 0
+        self._several: slice | None = None
+        """The rows whose prompts are read together in this pass."""
         self._positions: dict[torch.device, tuple[Tensor, Tensor]] = {}
 
     # What a forward pass is about
 
     def begin_prefill(self, row: int, start: int, count: int, *, rows: int) -> None:
         """The next forward pass reads `count` tokens of one row from place `start` on. `rows`: how many rows are in use."""
-        self._row, self._start, self._end, self._rows = row, start, start + count, 1
+        self._row, self._start, self._end, self._rows, self._several = row, start, start + count, 1, None
         self._reserve(max(rows, row + 1), start + count, keep=rows)
+
+    def begin_prefill_several(self, row: int, positions: Tensor, *, rows: int) -> None:
+        """The next forward pass reads tokens of several rows, from `row` on. `positions`: [rows, tokens], where each goes. Rows with fewer tokens
+        are filled up with others that go behind them, where nobody looks before the right ones are written there."""
+        count, self._end = len(positions), int(positions.max()) + 1
+        self._row, self._start, self._rows = None, self._end - positions.shape[1], count
+        self._several = slice(row, row + count)
+        index = torch.arange(row, row + count, device=positions.device)[:, None]
+        self._positions = {positions.device: (index, positions)}
+        self._reserve(max(rows, row + count), self._end, keep=rows)
 
     def begin_decode(self, positions: Tensor, longest: int, *, rows: int) -> None:
         """The next forward pass decodes one token of each of the first rows; `positions` says where it goes, `longest` is the greatest of them."""
         count = len(positions)
         self._row = 0 if count == 1 else None
-        self._start, self._end, self._rows = longest, longest + 1, count
+        self._start, self._end, self._rows, self._several = longest, longest + 1, count, None
         self._positions = {positions.device: (torch.arange(count, device=positions.device), positions)}
         self._reserve(max(rows, count), longest + 1, keep=rows)
 
@@ -74,6 +86,9 @@ class SlotCache(Cache):
             block[self._row, :, self._start : self._end] = states[0]
             return block[self._row : self._row + 1, :, : self._end]
         rows_index, positions = self._index(states.device)
+        if self._several is not None:
+            block[rows_index, :, positions] = states.transpose(1, 2)
+            return block[self._several, :, : self._end]
         block[rows_index, :, positions] = states[:, :, 0]
         return block[: self._rows, :, : self._end]
 
@@ -99,6 +114,22 @@ class SlotCache(Cache):
                 kept = block[one, :, :length].clone()
                 block[one, :, :length] = block[other, :, :length]
                 block[other, :, :length] = kept
+
+    def keep(self, row: int, length: int) -> list[tuple[Tensor, Tensor]]:
+        """A copy of `length` tokens of a row: keys and values of each layer, [heads, tokens, head size]."""
+        pairs = zip(self._keys, self._values, strict=True)
+        return [(keys[row, :, :length].clone(), values[row, :, :length].clone()) for keys, values in pairs if keys is not None and values is not None]
+
+    def restore(self, row: int, kept: list[tuple[Tensor, Tensor]], length: int, *, rows: int) -> None:
+        """Begin a row with the first `length` tokens of what was kept. `rows`: how many rows are in use."""
+        self._reserve(max(rows, row + 1), length, keep=rows)
+        for layer, pair in enumerate(kept):
+            for blocks, states in zip((self._keys, self._values), pair, strict=True):
+                block = blocks[layer]
+                if block is None:
+                    have_rows, places = self._capacity
+                    block = blocks[layer] = states.new_zeros((have_rows, states.shape[0], places, states.shape[2]))
+                block[row, :, :length] = states[:, :length]
 
     def wipe(self, row: int) -> None:
         """Zeros in a whole row."""

@@ -39,6 +39,8 @@ class Rendered:
     """Where the text that the model writes begins: undecided, inside its thinking, or in the answer."""
     tail: list[int]
     """Tokens that the new text continues without a break; empty where it begins afresh."""
+    repeatable: bool = False
+    """A seed was given: it is computed in the same way each time, so that the same seed gives the same text."""
 
 
 @dataclass(frozen=True, slots=True)

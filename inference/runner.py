@@ -25,14 +25,37 @@ TOLERANCE = {torch.float32: 1e-3, torch.float64: 1e-6}
 TOLERANCE_16_BIT = 0.08
 
 
+Part = tuple[Sequence[int], int]
+"""Tokens of a prompt, and the place of the first of them."""
+
+
 class Runner(Protocol):
     batched: bool
     """All answers in one pass, or in turns."""
     chunked: bool
     """A prompt may be read in pieces."""
+    reuses: bool
+    """What was computed for one answer can be kept, and be the beginning of another."""
 
     def prefill(self, row: int, ids: Sequence[int], start: int, *, rows: int) -> Tensor:
         """Read `ids` at `start` of a row. `rows`: how many rows are in use. Returns the logits behind the last of them, [1, vocabulary]."""
+        ...
+
+    def prefill_several(self, row: int, parts: Sequence[Part], *, rows: int) -> Tensor:
+        """The same for several rows at once, from `row` on. Returns [parts, vocabulary]. Only where `batched`."""
+        ...
+
+    def keep(self, row: int, length: int) -> Any:
+        """A copy of the first `length` tokens of a row, for `restore`."""
+        ...
+
+    def restore(self, row: int, kept: Any, length: int, *, rows: int) -> None:
+        """Begin a row with the first `length` tokens of what was kept."""
+        ...
+
+    @property
+    def cells(self) -> int:
+        """Places that the rows take now, used or not."""
         ...
 
     def decode(self, tokens: Sequence[int], positions: Sequence[int], *, rows: int) -> Tensor:
@@ -57,6 +80,7 @@ class Runner(Protocol):
 class SlotRunner:
     batched = True
     chunked = True
+    reuses = True
 
     def __init__(self, model: Any, *, max_rows: int, max_cells: int) -> None:
         self._call = _Call(model)
@@ -71,6 +95,26 @@ class SlotRunner:
         mask = self._mask(positions, start + count)[None, None] if start and count > 1 else None
         return self._call(torch.tensor([list(ids)], device=self._device), positions[None], mask, self.cache)
 
+    def prefill_several(self, row: int, parts: Sequence[Part], *, rows: int) -> Tensor:
+        counts = [len(ids) for ids, _ in parts]
+        width = max(counts)
+        starts = torch.tensor([start for _, start in parts], device=self._device)
+        positions = starts[:, None] + torch.arange(width, device=self._device)
+        self.cache.begin_prefill_several(row, positions, rows=rows)
+        ids = torch.tensor([[*ids, *[0] * (width - len(ids))] for ids, _ in parts], device=self._device)
+        return self._call(ids, positions, self._mask(positions, int(positions.max()) + 1)[:, None], self.cache, last=counts)
+
+    def keep(self, row: int, length: int) -> Any:
+        return self.cache.keep(row, length)
+
+    def restore(self, row: int, kept: Any, length: int, *, rows: int) -> None:
+        self.cache.restore(row, kept, length, rows=rows)
+
+    @property
+    def cells(self) -> int:
+        rows, places = self.cache.capacity
+        return rows * places
+
     def decode(self, tokens: Sequence[int], positions: Sequence[int], *, rows: int) -> Tensor:
         places = torch.tensor(positions, device=self._device)
         longest = max(positions)
@@ -79,8 +123,8 @@ class SlotRunner:
         return self._call(torch.tensor(tokens, device=self._device)[:, None], places[:, None], mask, self.cache)
 
     def _mask(self, positions: Tensor, length: int) -> Tensor:
-        """[positions, length], added to the attention scores: 0 up to each position, -inf behind it."""
-        hidden = torch.arange(length, device=self._device) > positions[:, None]
+        """[…positions, length], added to the attention scores: 0 up to each position, -inf behind it."""
+        hidden = torch.arange(length, device=self._device) > positions[..., None]
         return torch.zeros(hidden.shape, dtype=self._dtype, device=self._device).masked_fill_(hidden, float("-inf"))
 
     def move(self, move: Move) -> None:
@@ -98,6 +142,8 @@ class SlotRunner:
 
 class TurnRunner:
     batched = False
+    reuses = False
+    cells = 0
 
     def __init__(self, model: Any) -> None:
         self._call = _Call(model)
@@ -110,6 +156,15 @@ class TurnRunner:
         if start == 0:
             self._caches[row] = DynamicCache(config=self._model.config)
         return self._forward(row, list(ids), start)
+
+    def prefill_several(self, row: int, parts: Sequence[Part], *, rows: int) -> Tensor:
+        raise NotImplementedError("one row at a time")
+
+    def keep(self, row: int, length: int) -> Any:
+        raise NotImplementedError("what the layers keep cannot be cut")
+
+    def restore(self, row: int, kept: Any, length: int, *, rows: int) -> None:
+        raise NotImplementedError("what the layers keep cannot be cut")
 
     def decode(self, tokens: Sequence[int], positions: Sequence[int], *, rows: int) -> Tensor:
         return torch.cat([self._forward(row, [token], place) for row, (token, place) in enumerate(zip(tokens, positions, strict=True))])
@@ -135,20 +190,29 @@ class TurnRunner:
 
 
 class _Call:
-    """The model's forward pass with the keywords that it takes; returns the logits behind the last position, [rows, vocabulary]."""
+    """The model's forward pass with the keywords that it takes; returns the logits behind the last position, [rows, vocabulary].
+
+    `last`: how many tokens of each row count, where that differs; the logits are those behind the last that does.
+    """
 
     def __init__(self, model: Any) -> None:
         self._model = model
         known = inspect.signature(model.forward).parameters
-        self._extra = {"logits_to_keep": 1} if "logits_to_keep" in known else {}
+        self._keeps = "logits_to_keep" in known
         self._positions = "position_ids" in known
         self._cache = "past_key_values" if "past_key_values" in known else "cache_params"  # as the pure state-space models call it
 
-    def __call__(self, ids: Tensor, positions: Tensor, mask: Tensor | None, cache: Any) -> Tensor:
-        extra = {**self._extra, "position_ids": positions} if self._positions else self._extra
+    def __call__(self, ids: Tensor, positions: Tensor, mask: Tensor | None, cache: Any, *, last: Sequence[int] | None = None) -> Tensor:
+        extra: dict[str, Any] = {"position_ids": positions} if self._positions else {}
+        ends = sorted({count - 1 for count in last}) if last else []
+        if self._keeps:  # the head of the model is large: it is not computed for what nobody looks at
+            extra["logits_to_keep"] = torch.tensor(ends, device=ids.device) if ends else 1
         result = self._model(input_ids=ids, attention_mask=mask, use_cache=True, **{self._cache: cache}, **extra)
-        logits: Tensor = result.logits[:, -1]
-        return logits
+        logits: Tensor = result.logits
+        if last is None:
+            return logits[:, -1]
+        columns = [ends.index(count - 1) if self._keeps else count - 1 for count in last]
+        return logits[torch.arange(len(columns), device=logits.device), torch.tensor(columns, device=logits.device)]
 
     def probe(self, device: torch.device) -> None:
         logits = self(torch.tensor([[1]], device=device), torch.tensor([[0]], device=device), None, DynamicCache(config=self._model.config))
@@ -170,19 +234,22 @@ def choose_runner(model: Any, *, max_rows: int, max_cells: int) -> Runner:
 
 
 def _agree(slots: SlotRunner, turns: TurnRunner, tolerance: float) -> bool:
-    """Read two short prompts, one of them in two pieces, and decode a token of both: are the logits the same?"""
+    """Read two short prompts, one of them in two pieces, and decode a token of both; then the two at once: are the logits the same?"""
     one, other = [3, 1, 4, 1, 5], [2, 7]
     try:
         expected = [turns.prefill(0, one, 0, rows=2), turns.prefill(1, other, 0, rows=2), turns.decode([6, 8], [5, 2], rows=2)]
         slots.prefill(0, one[:2], 0, rows=1)
         got = [slots.prefill(0, one[2:], 2, rows=1), slots.prefill(1, other, 0, rows=2), slots.decode([6, 8], [5, 2], rows=2)]
+        slots.clear()
+        both = slots.prefill_several(0, [(one, 0), (other, 0)], rows=2)
+        got += [both[:1], both[1:], slots.decode([6, 8], [5, 2], rows=2)]
     except Exception:
         log.exception("the model does not take a cache with slots")
         return False
     finally:
         slots.clear()
         turns.clear()
-    return all(_close(a.float(), b.float(), tolerance) for a, b in zip(got, expected, strict=True))
+    return all(_close(a.float(), b.float(), tolerance) for a, b in zip(got, expected * 2, strict=True))
 
 
 def _close(got: Tensor, expected: Tensor, tolerance: float) -> bool:

@@ -24,9 +24,13 @@ class Run:
     settings: SamplerSettings
     owner: Any = None
     """The engine's own; the scheduler does not look inside."""
+    repeatable: bool = False
+    """Its prompt is read from its beginning and by itself: what is computed in other pieces may be rounded otherwise."""
     output: list[int] = field(default_factory=list)
     computed: int = 0
     row: int = -1
+    looked: bool = False
+    """Whether it was looked for a beginning that is computed already."""
 
     @property
     def reserved(self) -> int:
@@ -91,6 +95,11 @@ class Scheduler:
             run.row = len(self.rows)
             self.rows.append(run)
 
+    @property
+    def reserved(self) -> int:
+        """Places of the cache that the runs with a row may come to need."""
+        return len(self.rows) * max((run.reserved for run in self.rows), default=0)
+
     def _fits(self, run: Run) -> bool:
         longest = max(run.reserved, *(other.reserved for other in self.rows)) if self.rows else run.reserved
         return not self.rows or (len(self.rows) + 1) * longest <= self.max_cells
@@ -110,6 +119,22 @@ class Scheduler:
                 share[id(run)] = share.get(id(run), 0) + extra
                 left -= extra
         return [Chunk(run, run.computed, share[id(run)]) for run in reading if share.get(id(run))]
+
+    def together(self, chunks: list[Chunk]) -> list[list[Chunk]]:
+        """Chunks that are read in one forward pass: neighbours of about the same length, so that little of the pass is filling."""
+        groups: list[list[Chunk]] = []
+        for chunk in chunks:
+            group = [*groups[-1], chunk] if groups else [chunk]
+            width = max(one.count for one in group)
+            end = max(one.start for one in group) + width
+            alone = any(one.run.repeatable for one in group)
+            near = not alone and group[0].run.row + len(group) - 1 == chunk.run.row
+            dense = width * len(group) <= 2 * sum(one.count for one in group)
+            if groups and near and dense and len(self.rows) * end <= self.max_cells:
+                groups[-1] = group
+            else:
+                groups.append([chunk])
+        return groups
 
     def promote(self, run: Run) -> list[Move]:
         """Its prompt is read: it joins those who are decoded."""
@@ -138,11 +163,6 @@ class Scheduler:
         self.rows.pop()
         run.row = -1
         return moves
-
-    def restart_reading(self) -> None:
-        """The cache is lost: prompts that were being read are read again from the start. No answer may be decoding."""
-        for run in self.rows:
-            run.computed = 0
 
     def _fill(self, hole: int, last: int) -> list[Move]:
         if hole == last:

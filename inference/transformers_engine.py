@@ -190,6 +190,7 @@ class TransformersEngine:
             if name not in info.parameters:
                 raise UnsupportedParameter(name=name)
         sampling = request.sampling.over(info.defaults)
+        repeatable = sampling.seed is not None
         if sampling.seed is None:
             sampling = replace(sampling, seed=secrets.randbits(31))
         rendered = await asyncio.to_thread(
@@ -199,6 +200,7 @@ class TransformersEngine:
             thinking=bool(sampling.thinking),
             prefill=request.prefill,
         )
+        rendered = replace(rendered, repeatable=repeatable)
         sampling = replace(sampling, max_tokens=rendered.max_tokens)
         return Prompt(request.id, rendered.text, self._vocabulary.template_hash, sampling, rendered.context, rendered)
 
@@ -229,7 +231,7 @@ class TransformersEngine:
     def _run(self, prompt: Prompt, owner: object) -> Run:
         rendered: Rendered = prompt.payload
         settings = SamplerSettings.of(prompt.sampling)
-        return Run(prompt.id, rendered.ids, prompt.sampling.max_tokens or 1, settings, owner)
+        return Run(prompt.id, rendered.ids, prompt.sampling.max_tokens or 1, settings, owner, repeatable=rendered.repeatable)
 
     def _text_stream(self, prompt: Prompt) -> TextStream:
         rendered: Rendered = prompt.payload
