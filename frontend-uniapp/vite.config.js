@@ -7,6 +7,8 @@ import { join } from "node:path";
 import uniModule from "@dcloudio/vite-plugin-uni";
 import { defineConfig } from "vite";
 
+import { katexFonts, prism } from "./markdown.config.js";
+
 const uni = uniModule.default ?? uniModule;
 const COMPRESSED = /\.(?:js|css|html|svg|json)$/;
 
@@ -34,4 +36,4 @@ function filesIn(folder) {
   });
 }
 
-export default defineConfig({ plugins: [uni(), compressed()], build: { target: "es2019", chunkSizeWarningLimit: 1500 } });
+export default defineConfig({ plugins: [prism(), katexFonts(), uni(), compressed()], build: { target: "es2019", chunkSizeWarningLimit: 1500, assetsInlineLimit: 0 } });

@@ -1,10 +1,12 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 
-import { lex } from "../../chat/static/chat/markdown/lexer.js";
+import { Lexer, Marked } from "../../chat/static/chat/vendor/marked/marked.esm.js";
 import { Blocks, cells, mend, PENDING } from "../../frontend-uniapp/src/chat/blocks.js";
+import { makeLex } from "../../frontend-uniapp/src/chat/lexer.js";
 import { forAll } from "./fakes.mjs";
 
+const lex = makeLex({ Lexer, Marked });
 const whole = (text) => new Blocks().update(text, false);
 const kinds = (text) => whole(text).map((block) => block.kind);
 const texts = (text) => whole(text).map((block) => block.text);

@@ -11,7 +11,7 @@ import { Sheet } from "./markdown/elements.js";
 import { formula } from "./markdown/formula.js";
 import { grown } from "./markdown/grown.js";
 import { later, never } from "./markdown/later.js";
-import { lex } from "./markdown/lexer.js";
+import { lex } from "./markdown/lex.js";
 
 /** So much is drawn at a time; the rest of a long answer that is opened follows when the page has done what else it has to do. */
 const SLICE_CHARS = 4_000;
@@ -28,7 +28,7 @@ export class Markdown {
     this.blocks = new Blocks();
     /** One per block. @type {View[]} */
     this.views = [];
-    /** @type {import("./markdown/lexer.js").Links} What `[label]: address` said. */
+    /** @type {import("./lexer.js").Links} What `[label]: address` said. */
     this.links = Object.create(null);
     /** How many views are known to show what their blocks say for good, and how many were asked for addresses. */
     this.settled = this.learned = 0;

@@ -12,6 +12,7 @@ export const EN = {
   picture: "Picture",
   taskDone: "Done",
   taskOpen: "To do",
+  addressCopied: "Address copied",
 };
 
 /** @type {typeof EN} */
@@ -23,4 +24,5 @@ export const ZH = {
   picture: "图片",
   taskDone: "已完成",
   taskOpen: "未完成",
+  addressCopied: "已复制链接",
 };

@@ -5,37 +5,9 @@
  */
 
 import { copy, growText, make } from "../dom.js";
+import { languageName } from "../languages.js";
 import { colour, isColoured, known } from "./highlight.js";
 
-/** How the languages are called, by what fences call them. */
-const NAMES = new Map(
-  Object.entries({
-    JavaScript: "js javascript",
-    TypeScript: "ts typescript",
-    Python: "py python",
-    Shell: "sh",
-    Bash: "bash",
-    HTML: "html",
-    CSS: "css",
-    JSON: "json",
-    YAML: "yaml yml",
-    SQL: "sql",
-    "C++": "cpp c++",
-    "C#": "cs csharp c#",
-    Go: "go",
-    Rust: "rust",
-    Java: "java",
-    Kotlin: "kotlin",
-    Swift: "swift",
-    PHP: "php",
-    Ruby: "ruby",
-    XML: "xml",
-    Markdown: "md markdown",
-    LaTeX: "latex tex",
-    TOML: "toml",
-    Diff: "diff",
-  }).flatMap(([name, all]) => all.split(" ").map((one) => [one, name])),
-);
 const COPIED_MS = 1_500;
 
 export class Code {
@@ -68,7 +40,7 @@ export class Code {
 
   #name(language) {
     this.language = language;
-    const shown = NAMES.get(language.toLowerCase()) ?? language;
+    const shown = languageName(language);
     this.label.textContent = shown;
     this.box.setAttribute("role", "group");
     this.box.setAttribute("aria-label", this.words.codeIn(shown));

@@ -7,9 +7,9 @@
  */
 
 import { make } from "../dom.js";
+import { address, realPlace } from "../links.js";
 import { Code } from "./code.js";
 import { formula } from "./formula.js";
-import { address, realPlace } from "./links.js";
 import { sanitise } from "./purify.js";
 
 /** Deeper than this, text stands without further structure. */

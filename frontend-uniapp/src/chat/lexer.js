@@ -1,13 +1,12 @@
 /**
- * Markdown to tokens: marked, set up for what models write. Raw HTML is text, but for a few tags without attributes; formulas are tokens.
+ * Markdown to tokens: marked, set up for what models write. Who uses it brings marked along: the chat page has its own copy, the phone client
+ * the package. Raw HTML is text, but for a few tags without attributes; formulas are tokens.
  *
  * Hostile text takes bounded time: what marked would need long for (thousands of marks that might pair, or hundreds of nested quotes)
  * is not given to it, and is shown as it is written.
  *
  * @module
  */
-
-import { Lexer, Marked } from "../vendor/marked/marked.esm.js";
 
 /** Marks that may pair with others: the time for pairing them grows with their square. */
 const MOST_MARKS = 3_000;
@@ -70,31 +69,37 @@ const footnote = {
   },
 };
 
-const instance = new Marked({
+const OPTIONS = {
   gfm: true,
   breaks: true,
   extensions: [displayFormula, formula, footnote],
   tokenizer: { html: () => undefined },
   hooks: { emStrongMask: (src) => src.replace(FORMULAS, (found, inner) => (inner && !isFormula(inner) ? found : "+".repeat(found.length))) },
-});
+};
 
 /** @typedef {Record<string, {href: string, title: string}>} Links What `[label]: address` said, by label. */
 
 /**
+ * @callback Lex
  * @param {string} text One block.
  * @param {Links} links Of the whole answer; what this text defines is added.
  * @returns {any[]} marked's tokens
  */
-export function lex(text, links) {
-  if (isTooMuch(text)) return [{ type: "plain", raw: text }];
-  const lexer = new Lexer(instance.defaults);
-  lexer.tokens.links = links;
-  try {
-    return lexer.lex(text);
-  } catch (error) {
-    if (!(error instanceof RangeError)) throw error; // the stack was too small for it
-    return [{ type: "plain", raw: text }];
-  }
+
+/** @param {{Lexer: any, Marked: any}} marked @returns {Lex} */
+export function makeLex({ Lexer, Marked }) {
+  const instance = new Marked(OPTIONS);
+  return (text, links) => {
+    if (isTooMuch(text)) return [{ type: "plain", raw: text }];
+    const lexer = new Lexer(instance.defaults);
+    lexer.tokens.links = links;
+    try {
+      return lexer.lex(text);
+    } catch (error) {
+      if (!(error instanceof RangeError)) throw error; // the stack was too small for it
+      return [{ type: "plain", raw: text }];
+    }
+  };
 }
 
 function isTooMuch(text) {
