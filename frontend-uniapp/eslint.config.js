@@ -58,6 +58,7 @@ export default [
   { files: ["frontend-uniapp/src/{app,platform}/**/*.js", "frontend-uniapp/src/main.js"], rules: compiled, languageOptions: { globals: { ...globals.browser, ...uniGlobals } } },
   // Plain modules: they run in a browser, in the App's script engine and in the mini-program, so they use what all of them have.
   { files: ["frontend-uniapp/src/{markdown,connect,store,words,ui,thread,settings,drawer,composer}/**/*.js"], rules, languageOptions: { globals: globals["shared-node-browser"] } },
+  { files: ["frontend-uniapp/first/*.js"], rules, languageOptions: { globals: globals.browser, sourceType: "script" } },
   { files: ["frontend-uniapp/{tests/**/*.js,*.config.js}"], rules, languageOptions: { globals: globals.node } },
   { files: ["tests/js/**/*.mjs"], rules, languageOptions: { globals: globals.node } },
 ];

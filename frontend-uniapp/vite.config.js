@@ -10,6 +10,8 @@ import { defineConfig } from "vite";
 import { katexFonts, prism } from "./markdown.config.js";
 
 const uni = uniModule.default ?? uniModule;
+const FIRST_PAGE = "/src/pages/chat/chat.vue";
+const FIRST_SCRIPT = "first.js";
 const COMPRESSED = /\.(?:js|css|html|svg|json)$/;
 
 /** The server sends what is compressed already: phones on a hotspot get the client in a quarter of the bytes. */
@@ -36,4 +38,58 @@ function filesIn(folder) {
   });
 }
 
-export default defineConfig({ plugins: [prism(), katexFonts(), uni(), compressed()], build: { target: "es2019", chunkSizeWarningLimit: 1500, assetsInlineLimit: 0 } });
+/**
+ * What `index.html` asks for at once, where a browser would find it only step by step: a small script that runs before anything is painted, and
+ * the first page's own code and styles, which the entry asks for only when it runs.
+ */
+function firstPaint() {
+  let serving = false;
+  return {
+    name: "first-paint",
+    configResolved(config) {
+      serving = config.command === "serve";
+    },
+    buildStart() {
+      if (process.env.UNI_PLATFORM !== "h5" || serving) return;
+      this.emitFile({ type: "asset", name: FIRST_SCRIPT, source: readFileSync(`first/${FIRST_SCRIPT}`, "utf-8") });
+    },
+    transformIndexHtml: {
+      order: "post",
+      handler(_html, { bundle }) {
+        if (!bundle) return [{ tag: "script", attrs: { src: `/first/${FIRST_SCRIPT}` } }];
+        const files = Object.values(bundle);
+        const script = files.find((one) => one.name === FIRST_SCRIPT);
+        const pages = files.filter((one) => /\/src\/pages\/.*\.vue$/.test(one.facadeModuleId ?? ""));
+        const page = pages.find((one) => one.facadeModuleId.endsWith(FIRST_PAGE));
+        return [
+          { tag: "script", attrs: { src: `./${script.fileName}` }, injectTo: "head-prepend" },
+          ...needed(page, bundle).map((file) => link(file, { rel: "modulepreload", crossorigin: "" })),
+          ...styles(page, bundle).map((file) => link(file, { rel: "preload", as: "style" })),
+          // The other pages, when there is nothing else to do: they then open although the computer is out of reach.
+          ...pages.filter((one) => one !== page).map((one) => link(one.fileName, { rel: "prefetch", crossorigin: "" })),
+        ];
+      },
+    },
+  };
+}
+
+function link(file, attrs) {
+  return { tag: "link", attrs: { ...attrs, href: `./${file}` }, injectTo: "head" };
+}
+
+/** A chunk and all that it imports, but for the entry, which the page has already. */
+function needed(chunk, bundle, found = new Set()) {
+  if (!chunk || chunk.isEntry || found.has(chunk.fileName)) return [...found];
+  found.add(chunk.fileName);
+  for (const name of chunk.imports) needed(bundle[name], bundle, found);
+  return [...found];
+}
+
+function styles(chunk, bundle) {
+  return [...new Set(needed(chunk, bundle).flatMap((name) => [...bundle[name].viteMetadata.importedCss]))];
+}
+
+export default defineConfig({
+  plugins: [prism(), katexFonts(), uni(), firstPaint(), compressed()],
+  build: { target: "es2019", chunkSizeWarningLimit: 1500, assetsInlineLimit: 0 },
+});

@@ -20,7 +20,7 @@ from llmsite.lock import FileLock, Locked
 CLIENT = Path(__file__).resolve().parents[2] / "frontend-uniapp"
 LIMIT_S = 300.0
 """For one build on a busy machine; alone it takes about ten seconds."""
-SOURCES = ("src", "public", "index.html", "vite.config.js", "package.json", "package-lock.json")
+SOURCES = ("src", "first", "index.html", "vite.config.js", "markdown.config.js", "package.json", "package-lock.json")
 
 Platform = Literal["h5", "mp-weixin", "app"]
 
