@@ -253,7 +253,5 @@ export function closeServer() {
   parts?.close();
   parts = null;
   closeSettings();
-  Object.assign(client, { server: null, online: false, connected: false, conversation: null, title: "", facts: [], run: null, stopping: false, list: [] });
-
   Object.assign(client, { server: null, unpaired: false, online: false, connected: false, conversation: null, title: "", facts: [], run: null, stopping: false, list: [] });
 }

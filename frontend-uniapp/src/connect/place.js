@@ -18,6 +18,8 @@ export class Place {
     this.id = id;
     this.ask = ask;
     this.clock = clock;
+    /** Its `.local` name, as it said last. */
+    this.host = "";
     /** Another computer has the address. */
     this.strange = false;
     this.seen = -Infinity;
@@ -57,7 +59,7 @@ export class Place {
     if (!who) return false;
     if (!this.id) this.id = who.computer;
     this.strange = who.computer !== this.id;
-    if (!this.strange) this.seen = this.clock();
+    if (!this.strange) Object.assign(this, { seen: this.clock(), host: who.host });
     return !this.strange;
   }
 }

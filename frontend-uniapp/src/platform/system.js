@@ -13,3 +13,14 @@ export function systemLanguage() {
   return uni.getLocale() || "en";
   // #endif
 }
+
+/** @returns {string} What the phone is called, so that its person knows it in a list. "": the server says. */
+export function phoneName() {
+  // #ifdef H5
+  return "";
+  // #endif
+  // #ifndef H5
+  const { deviceBrand = "", deviceModel = "", platform = "" } = uni.getSystemInfoSync();
+  return [deviceBrand, deviceModel].filter(Boolean).join(" ") || platform;
+  // #endif
+}
