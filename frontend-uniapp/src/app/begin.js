@@ -26,6 +26,9 @@ const LOOK_AGAIN_MS = { first: 10_000, most: 60_000 };
 /** So long is waited at the start for a computer that does not answer; then what is stored is shown. */
 const START_MS = 4_000;
 
+/** After the first picture. */
+const PAGES_MS = 1_000;
+
 export const servers = new Servers(storage);
 
 /** What the modules of connect/ stand on. */
@@ -66,11 +69,17 @@ export async function findServer() {
     return known ? use(known) : toConnect();
   }
   // #ifdef H5
+  loadPages();
   await findOwnServer();
   // #endif
 }
 
 // #ifdef H5
+/** The pages that are needed when the computer does not answer must be here before. */
+function loadPages() {
+  setTimeout(() => Promise.all([import("../pages/connect/connect.vue"), import("../pages/settings/settings.vue")]).catch(() => {}), PAGES_MS);
+}
+
 /** The computer that this page came from. When it does not answer, its person's stored conversations are shown all the same. */
 async function findOwnServer() {
   const base = location.origin;

@@ -107,7 +107,7 @@ export const EN = {
 
   help: "Help",
   helpCode: "Where is the code?",
-  helpCodeText: "In the terminal where the server was started, and on the computer itself at http://127.0.0.1:8000/pair/.",
+  helpCodeText: (port) => `In the terminal where the server was started, and on the computer itself at http://127.0.0.1:${port}/pair/.`,
   helpNetwork: "It does not connect",
   helpFind: "Find the computer",
   offlineAsk: "Not connected",
@@ -219,7 +219,7 @@ export const ZH = {
 
   help: "帮助",
   helpCode: "二维码和配对码在哪里？",
-  helpCodeText: "在启动服务的终端里，也在电脑自己的浏览器里：http://127.0.0.1:8000/pair/。",
+  helpCodeText: (port) => `在启动服务的终端里，也在电脑自己的浏览器里：http://127.0.0.1:${port}/pair/`,
   helpNetwork: "连不上怎么办？",
   helpFind: "查找电脑",
   offlineAsk: "未连接",
