@@ -6,6 +6,8 @@
 
 import { computed, shallowReactive } from "vue";
 
+import { THEME } from "../chat/cookies.js";
+import { readCookie, writeCookie } from "../platform/cookies.js";
 import { storage } from "../platform/storage.js";
 
 const KEPT = "llmsite.looks";
@@ -20,7 +22,12 @@ export const looksClass = computed(() => `theme-${looks.theme || "system"} text-
 /** @param {{theme?: string, size?: string}} changes Theme nothing: as the system has it. */
 export function setLooks(changes) {
   Object.assign(looks, changes);
-  storage.setItem(KEPT, JSON.stringify(looks));
+  try {
+    storage.setItem(KEPT, JSON.stringify(looks));
+  } catch {
+    // Storage is full or forbidden: it holds until the client ends.
+  }
+  if (changes.theme !== undefined) writeCookie(THEME, changes.theme);
   showLooks();
 }
 
@@ -32,6 +39,9 @@ export function beginLooks() {
   } catch {
     // Nothing that can be read was kept.
   }
+  // The chat page may have chosen another one since.
+  const shared = readCookie(THEME);
+  if (shared !== null && THEMES.includes(shared)) looks.theme = shared;
   showLooks();
 }
 

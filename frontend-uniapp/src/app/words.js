@@ -6,10 +6,12 @@
 
 import { shallowReactive } from "vue";
 
+import { LANGUAGE } from "../chat/cookies.js";
 import * as CHAT from "../chat/words_chat.js";
 import * as LIST from "../chat/words_list.js";
 import * as MARKDOWN from "../chat/words_markdown.js";
 import * as SETTINGS from "../chat/words_settings.js";
+import { readCookie, writeCookie } from "../platform/cookies.js";
 import { storage } from "../platform/storage.js";
 import { systemLanguage } from "../platform/system.js";
 import * as CONNECT from "../words/connect.js";
@@ -20,6 +22,7 @@ import * as THREAD from "../words/thread.js";
 /** Each has the same names in both languages. */
 const AREAS = [CHAT, LIST, MARKDOWN, SETTINGS, CONNECT, DRAWER, OWN_SETTINGS, THREAD];
 const KEPT = "llmsite.language";
+const LANGUAGES = ["en", "zh-Hans"];
 
 /** @typedef {typeof CHAT.EN & typeof LIST.EN & typeof MARKDOWN.EN & typeof SETTINGS.EN & typeof CONNECT.EN & typeof DRAWER.EN & typeof OWN_SETTINGS.EN & typeof THREAD.EN} Words */
 
@@ -37,11 +40,17 @@ export function setLanguage(chosen) {
   // #ifdef H5
   document.documentElement.lang = language.now;
   // #endif
-  if (chosen) storage.setItem(KEPT, chosen);
-  else storage.removeItem(KEPT);
+  writeCookie(LANGUAGE, chosen.toLowerCase());
+  try {
+    if (chosen) storage.setItem(KEPT, chosen);
+    else storage.removeItem(KEPT);
+  } catch {
+    // Storage is forbidden: it holds until the client ends.
+  }
 }
 
 export function beginLanguage() {
-  const kept = storage.getItem(KEPT);
-  setLanguage(kept === "en" || kept === "zh-Hans" ? kept : "");
+  // The chat page may have chosen another one since; it writes them in small letters.
+  const kept = readCookie(LANGUAGE) ?? storage.getItem(KEPT);
+  setLanguage(LANGUAGES.find((one) => one.toLowerCase() === kept?.toLowerCase()) ?? "");
 }

@@ -36,6 +36,10 @@ export const ICONS = {
   scan: `<path d="M4 8.5V6a2 2 0 0 1 2-2h2.5M15.5 4H18a2 2 0 0 1 2 2v2.5M20 15.5V18a2 2 0 0 1-2 2h-2.5M8.5 20H6a2 2 0 0 1-2-2v-2.5M4 12h16"/>`,
   share: `<path d="M12 15V4M8 7.5 12 4l4 3.5M6 11H5v9h14v-9h-1"/>`,
   computer: `<rect x="4" y="5" width="16" height="11" rx="1.5"/><path d="M9 20h6M12 16v4"/>`,
+  add: `<path d="M12 5v14M5 12h14"/>`,
+  lock: `<rect x="5" y="11" width="14" height="9" rx="2"/><path d="M8 11V8a4 4 0 0 1 8 0v3"/>`,
+  about: `<circle cx="12" cy="12" r="8.5"/><path d="M12 11.5v4.5M12 8.2h.01"/>`,
+  unpair: `<path d="M10 7 12.5 4.5a4 4 0 0 1 6 6L16 13M14 17l-2.5 2.5a4 4 0 0 1-6-6L8 11M5 5l14 14"/>`,
   check: `<path d="m5 12.5 4.5 4.5L19 7.5"/>`,
 };
 

@@ -1,0 +1,19 @@
+/**
+ * What of others is built into the client, as their packages say at build time.
+ *
+ * @module
+ */
+
+import { license as uniLicense, version as uniVersion } from "@dcloudio/uni-app/package.json";
+import { license as katexLicense, version as katexVersion } from "katex/package.json";
+import { license as vueLicense, version as vueVersion } from "vue/package.json";
+
+import { version } from "../../package.json";
+
+export const OWN_VERSION = version;
+
+export const BUILT_IN = [
+  { name: "uni-app", version: uniVersion, license: uniLicense },
+  { name: "Vue", version: vueVersion, license: vueLicense },
+  { name: "KaTeX", version: katexVersion, license: katexLicense },
+];
