@@ -12,7 +12,8 @@ class Proxy:
     """Listens on 127.0.0.1 and passes everything on to `port`, until it is told otherwise.
 
     `cut()` ends every connection and refuses new ones · `freeze()` passes nothing on and closes nothing, as a phone that left the
-    network · `heal()` undoes both; what was frozen meanwhile is lost with its connection.
+    network · `hush()` passes on what is sent and none of the answers · `heal()` undoes them all; what was frozen meanwhile is lost with its
+    connection.
     """
 
     def __init__(self, port: int) -> None:
@@ -23,15 +24,16 @@ class Proxy:
         self._pairs: set[tuple[socket.socket, socket.socket]] = set()
         self._lock = threading.Lock()
         self._down = threading.Event()
-        self._flows = threading.Event()
-        self._flows.set()
+        self._sends = threading.Event()
+        self._answers = threading.Event()
+        self._thaw()
         threading.Thread(target=self._accept, daemon=True).start()
 
     def __enter__(self) -> Proxy:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._flows.set()
+        self._thaw()
         self.cut()
         self._listener.close()
 
@@ -40,13 +42,21 @@ class Proxy:
         self._close_all()
 
     def freeze(self) -> None:
-        self._flows.clear()
+        self._sends.clear()
+        self._answers.clear()
+
+    def hush(self) -> None:
+        self._answers.clear()
 
     def heal(self) -> None:
-        if not self._flows.is_set():
+        if not (self._sends.is_set() and self._answers.is_set()):
             self._close_all()
-            self._flows.set()
+            self._thaw()
         self._down.clear()
+
+    def _thaw(self) -> None:
+        self._sends.set()
+        self._answers.set()
 
     def _close_all(self) -> None:
         with self._lock:
@@ -72,13 +82,13 @@ class Proxy:
             server.settimeout(None)
             with self._lock:
                 self._pairs.add((client, server))
-            for source, sink in ((client, server), (server, client)):
-                threading.Thread(target=self._pass_on, args=(source, sink), daemon=True).start()
+            for source, sink, flows in ((client, server, self._sends), (server, client, self._answers)):
+                threading.Thread(target=self._pass_on, args=(source, sink, flows), daemon=True).start()
 
-    def _pass_on(self, source: socket.socket, sink: socket.socket) -> None:
+    def _pass_on(self, source: socket.socket, sink: socket.socket, flows: threading.Event) -> None:
         with contextlib.suppress(OSError):
             while data := source.recv(65536):
-                self._flows.wait()
+                flows.wait()
                 sink.sendall(data)
         _close(source)
         _close(sink)

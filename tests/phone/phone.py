@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import json
 import re
+import time
+from collections.abc import Callable
 from typing import Any
 
-from playwright.sync_api import APIRequestContext, Locator, Page, expect
+from playwright.sync_api import Locator, Page, expect
 
 from tests.chromium import LIMIT_MS
 
@@ -60,6 +61,7 @@ NAMES = {
     },
 }
 
+SAID = ".bubble-text, .message-text"
 ANSWER = ".answer-text, .message-text"
 SCROLLER = """() => [...document.querySelectorAll('.thread, .thread *')].find((one) =>
   /auto|scroll/.test(getComputedStyle(one).overflowY) && one.clientHeight > 0)"""
@@ -131,7 +133,7 @@ class Phone:
         return [text_of(one) for one in self.answers.all()]
 
     def said(self) -> list[str]:
-        return [text.strip() for text in self.users.locator(".message-text").all_text_contents()]
+        return [text.strip() for text in self.users.locator(SAID).all_text_contents()]
 
     # --- what a person does ---
 
@@ -190,17 +192,14 @@ class Phone:
 
     # --- what the server has stored ---
 
-    def api(self, path: str, request: APIRequestContext | None = None) -> Any:
-        answer = (request or self.page.request).get(f"{self.http}/api/{path}")
+    def api(self, path: str, http: str = "") -> Any:
+        answer = self.page.request.get(f"{http or self.http}/api/{path}")
         assert answer.ok, f"{path}: {answer.status} {answer.text()}"
-        return json.loads(answer.text())
+        return answer.json()
 
-    def newest_conversation(self) -> str:
-        return str(self.api("conversations")["items"][0]["id"])
-
-    def stored(self, conversation: str | None = None) -> list[tuple[str, str]]:
-        """Role and content of the open branch of a conversation, of the newest if none is named."""
-        page = self.api(f"conversations/{conversation or self.newest_conversation()}")
+    def stored(self, conversation: str = "", http: str = "") -> list[tuple[str, str]]:
+        """Role and content of the open branch of a conversation, of the newest if none is named. `http`: past the proxy, say."""
+        page = self.api(f"conversations/{conversation or self.api('conversations', http)['items'][0]['id']}", http)
         rows = {message["id"]: message for message in page["messages"]}
         branch: list[tuple[str, str]] = []
         message = rows.get(page["leaf"])
@@ -208,6 +207,13 @@ class Phone:
             branch.insert(0, (message["role"], message["content"].strip()))
             message = rows.get(message["parent"])
         return branch
+
+    def until(self, holds: Callable[[], bool]) -> None:
+        """For what is seen in this process, while the page goes on."""
+        deadline = time.monotonic() + LIMIT_MS / 1000
+        while not holds():
+            assert time.monotonic() < deadline, "it did not happen"
+            self.page.wait_for_timeout(20)
 
 
 def text_of(message: Locator) -> str:
