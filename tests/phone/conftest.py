@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, BrowserContext, Page
+from playwright.sync_api import Browser, BrowserContext, Page, Playwright
 
-from tests.chromium import LIMIT_MS, Guard, launched
+from tests.chromium import FLAGS, LIMIT_MS, Guard, playwright_and_path
 from tests.end_to_end.phones import STRANGER
 from tests.end_to_end.server import Server
 from tests.phone.build import built_h5
@@ -29,9 +29,17 @@ def h5() -> Path:
 
 
 @pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with launched() as browser:
-        yield browser
+def chromium() -> Iterator[tuple[Playwright, str]]:
+    with playwright_and_path() as both:
+        yield both
+
+
+@pytest.fixture(scope="module")
+def browser(chromium: tuple[Playwright, str]) -> Iterator[Browser]:
+    playwright, path = chromium
+    launched = playwright.chromium.launch(executable_path=path, args=FLAGS)
+    yield launched
+    launched.close()
 
 
 @pytest.fixture(scope="module")

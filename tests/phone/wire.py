@@ -26,6 +26,6 @@ class Wire:
         """The frames of this type that were sent, in order."""
         return [frame for frame in self.sent if frame.get("type") == kind]
 
-    def keys(self) -> list[str]:
+    def message_keys(self) -> list[str]:
         """The keys of the messages that were sent, each once, in the order of the first time."""
         return list(dict.fromkeys(frame["key"] for frame in self.of("message")))
