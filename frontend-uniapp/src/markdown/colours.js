@@ -29,6 +29,9 @@ export function isColoured(language, code) {
   return Boolean(language) && code.length <= MOST_CHARS && !code.split("\n").some((line) => line.length > LONGEST_LINE);
 }
 
+/** Coloured like nothing around them. */
+const PLAIN = new Set(["interpolation", "punctuation", "operator"]);
+
 /** @param {any} tokens Prism's. @returns {Run[]} Side by side; what looks the same is one. */
 export function flat(tokens) {
   /** @type {Run[]} */
@@ -44,7 +47,7 @@ export function flat(tokens) {
 }
 
 function lookOf({ type, alias }) {
-  if (type === "interpolation") return "";
+  if (PLAIN.has(type)) return "";
   const names = [type, ...(Array.isArray(alias) ? alias : [alias])];
   return names.map((name) => LOOKS.get(name)).find(Boolean);
 }

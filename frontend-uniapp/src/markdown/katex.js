@@ -7,7 +7,7 @@
 import { shallowRef } from "vue";
 
 import { bringKatex, packedKatex } from "../platform/katex.js";
-import { isDrawn, remembering, treeOf } from "./formulas.js";
+import { isDrawn, remembering, treeOf } from "../chat/formulas.js";
 import { richNodes } from "./rich_nodes.js";
 
 /** Nothing until it has come. @type {import("vue").ShallowRef<any>} */

@@ -123,7 +123,8 @@ class Made {
 
   #place() {
     const { rows } = this.part;
-    const gap = rows.length ? gapOf(this.above, rows[0]) : 0;
+    const begins = this.block?.kind === "item" && !this.block.follows;
+    const gap = rows.length ? gapOf(this.above, rows[0], begins) : 0;
     this.last = rows[rows.length - 1] ?? this.above;
     if (gap !== this.part.gap) this.part = { ...this.part, gap };
   }

@@ -51,8 +51,9 @@ function drawing(node) {
   const source = `<svg xmlns="http://www.w3.org/2000/svg"${size}${box}>${node.children.map((child) => child.toMarkup()).join("")}</svg>`;
   const address = `url(data:image/svg+xml,${encodeURIComponent(source).replace(/[!'()*]/g, (sign) => `%${sign.charCodeAt(0).toString(16)}`)})`;
   const side = ALIGNED[preserveAspectRatio.slice(0, 4)] ?? "center";
+  const own = node.ownWidth ? `width:${node.ownWidth};height:${height};` : "";
   const mask = `${address} ${side} top/${width} ${height} no-repeat`;
-  return span("md-drawing", `-webkit-mask:${mask};mask:${mask};`, []);
+  return span("md-drawing", `${own}-webkit-mask:${mask};mask:${mask};`, []);
 }
 
 const quoted = (text) => String(text).replace(/[&<>"]/g, (sign) => SIGNS[sign]);

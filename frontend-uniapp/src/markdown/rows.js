@@ -53,12 +53,13 @@ export function rowsOf(tokens, { words, start = null }) {
 /** A row that stands in nothing. @param {Row["kind"]} kind @param {any} more @returns {Row} */
 export const rowOf = (kind, more) => ({ kind, rails: [], gap: 0, quoted: false, ...more });
 
-/** Between two rows, in pixels. @param {Row|undefined} above @param {Row} row */
-export function gapOf(above, row) {
+/** Between two rows, in pixels. @param {Row|undefined} above @param {Row} row @param {boolean} [begins] It is the first one of a list. */
+export function gapOf(above, row, begins = false) {
   if (!above) return 0;
   if (above.kind === "rule" || row.kind === "rule") return 20;
   if (row.kind === "heading") return 24;
   if (above.kind === "heading") return 8;
+  if (begins) return 12;
   const listed = (one) => one.rails.some(({ kind }) => kind !== "quote");
   if (listed(above) && row.rails.some(({ kind }) => kind === "mark")) return 4;
   return listed(above) && listed(row) ? 6 : 12;

@@ -7,15 +7,11 @@
 
 import { PENDING } from "../blocks.js";
 import { make } from "../dom.js";
+import { isDrawn, remembering, treeOf } from "../formulas.js";
 import { sanitiseFormula } from "./purify.js";
 
-const LONGEST = 3_000;
-/** Cells of a matrix, of which each takes a while. */
-const MOST_CELLS = 300;
 /** How long formulas that have waited may keep the page from anything else at a time. */
 const SLICE_MS = 8;
-const MOST_KEPT = 300;
-const OPTIONS = { throwOnError: true, strict: "ignore", trust: false, maxExpand: 500, maxSize: 20, output: "htmlAndMathml" };
 
 let katex = null;
 let coming = null;
@@ -23,8 +19,6 @@ let coming = null;
 const waiting = new Set();
 /** Of each formula on the page, what was written. @type {WeakMap<Element, {tex: string, display: boolean}>} */
 const sources = new WeakMap();
-/** Rendered ones, to be copied: a paragraph that grows is drawn anew each time. @type {Map<string, HTMLElement|null>} */
-const kept = new Map();
 
 /** @param {string} tex @param {boolean} display @returns {HTMLElement} */
 export function formula(tex, display) {
@@ -32,7 +26,7 @@ export function formula(tex, display) {
   const root = make("span", { className: display ? "md-formula md-display" : "md-formula" });
   sources.set(root, { tex: source, display });
   showSource(root, source);
-  if (tex.includes(PENDING) || !source || isTooMuch(source)) return root;
+  if (tex.includes(PENDING) || !isDrawn(source)) return root;
   if (katex) draw(root);
   else {
     root.classList.add("md-waiting");
@@ -41,8 +35,6 @@ export function formula(tex, display) {
   }
   return root;
 }
-
-const isTooMuch = (source) => source.length > LONGEST || source.split("&").length > MOST_CELLS;
 
 function showSource(root, source) {
   root.classList.add("md-source");
@@ -93,31 +85,10 @@ function draw(root) {
 }
 
 /** The formula as nodes, or null where KaTeX cannot read it. */
-function made(tex, display) {
-  const key = `${display}${tex}`;
-  if (!kept.has(key)) {
-    if (kept.size >= MOST_KEPT) kept.delete(kept.keys().next().value);
-    kept.set(key, build(tex, display));
-  }
-  return kept.get(key);
-}
-
-function build(tex, display) {
-  try {
-    const tree = katex.__renderToDomTree(tex, { ...OPTIONS, displayMode: display });
-    dropStyleAttributes(tree);
-    const root = make("span", {}, tree.toNode());
-    return sanitiseFormula(root).firstChild;
-  } catch {
-    return null; // the source stays
-  }
-}
-
-/** KaTeX sets styles through the CSSOM, which the page's policy allows, but for a few of MathML's that it writes as attributes. */
-function dropStyleAttributes(node) {
-  if (node.attributes) delete node.attributes.style;
-  for (const child of node.children ?? []) dropStyleAttributes(child);
-}
+const made = remembering((tex, display) => {
+  const tree = treeOf(katex, tex, display, "htmlAndMathml");
+  return tree && sanitiseFormula(make("span", {}, tree.toNode())).firstChild;
+});
 
 /** A copied formula is what was written, and not the letters of its picture. */
 document.addEventListener("copy", (event) => {

@@ -19,17 +19,33 @@ export const isDrawn = (tex) => Boolean(tex) && tex.length <= LONGEST && tex.spl
 export function treeOf(katex, tex, display, output) {
   try {
     const tree = katex.__renderToDomTree(tex, { ...OPTIONS, output, displayMode: display });
-    dropStyleAttributes(tree);
+    obey(tree);
     return tree;
   } catch {
     return null; // the source stays
   }
 }
 
-/** KaTeX sets styles through the CSSOM, which the page's policy allows, but for a few of MathML's that it writes as attributes. */
-function dropStyleAttributes(node) {
-  if (node.attributes) delete node.attributes.style;
-  for (const child of node.children ?? []) dropStyleAttributes(child);
+const WIDTH = /^width:([\d.]+em)$/;
+
+/**
+ * KaTeX sets styles through the CSSOM, which the page's policy allows, but for a few that it writes as attributes: the width of an arrow over a
+ * letter is set as the others are, and those of MathML go.
+ */
+function obey(node) {
+  const style = node.attributes?.style;
+  const [, width] = WIDTH.exec(style) ?? [];
+  if (style) delete node.attributes.style;
+  if (width) {
+    const { toNode } = node;
+    node.ownWidth = width;
+    node.toNode = () => {
+      const element = toNode.call(node);
+      element.style.width = width;
+      return element;
+    };
+  }
+  for (const child of node.children ?? []) obey(child);
 }
 
 const MOST_KEPT = 300;
