@@ -32,8 +32,11 @@ export class Composing {
   /** Turn to the draft of a conversation. @param {string|null} conversation */
   turnTo(conversation) {
     if (conversation === this.conversation) return;
+    // What was typed before the page knew whose it is stays.
+    const typed = this.conversation === undefined ? this.state.text : "";
     this.conversation = conversation;
     this.state.note = this.state.editing = "";
+    if (typed) return this.keep();
     const draft = this.#drafts?.read(conversation) ?? "";
     const edit = conversation ? this.#drafts?.readEdit(conversation) : null;
     if (edit) {
@@ -65,7 +68,7 @@ export class Composing {
   /** @returns {boolean} Whether anything went out. */
   submit() {
     const { text, editing } = this.state;
-    if (!text.trim()) return false;
+    if (!text.trim() || !this.#drafts) return false;
     if (text.length > MOST_CHARS) {
       this.tell(this.around.words().tooLong(MOST_CHARS));
       return false;

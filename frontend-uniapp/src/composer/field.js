@@ -37,8 +37,8 @@ export function follow() {
   const owner = client.server?.owner ?? "";
   if (!parts || !owner) return;
   if (drafts?.prefix !== `llmsite.${owner}.`) {
+    if (drafts) composing.forget();
     drafts = new Drafts(storage, owner);
-    composing.forget();
   }
   composing.turnTo(client.conversation);
   takeRefusals(parts.session);
