@@ -89,7 +89,16 @@ function styles(chunk, bundle) {
   return [...new Set(needed(chunk, bundle).flatMap((name) => [...bundle[name].viteMetadata.importedCss]))];
 }
 
+/** The mini-program calls `role` `aria-role`; a browser knows no such thing, and tools that look for accessibility complain. */
+function withoutMiniRoles() {
+  return {
+    name: "without-mini-roles",
+    enforce: "pre",
+    transform: (code, id) => (process.env.UNI_PLATFORM === "h5" && /\.vue$/.test(id) ? code.replace(/\s:?aria-role="[^"]*"/g, "") : null),
+  };
+}
+
 export default defineConfig({
-  plugins: [prism(), katexFonts(), uni(), firstPaint(), compressed()],
+  plugins: [withoutMiniRoles(), prism(), katexFonts(), uni(), firstPaint(), compressed()],
   build: { target: "es2019", chunkSizeWarningLimit: 1500, assetsInlineLimit: 0 },
 });

@@ -157,7 +157,7 @@ def test_thumbs(phone_server: Server, open_phone: OpenPhone) -> None:
     phone.ask("rate me")
 
     def rated() -> tuple[int, str]:
-        message = phone.api(f"conversations/{phone.newest_conversation()}")["messages"][-1]
+        message = phone.api(f"conversations/{phone.api('conversations')['items'][0]['id']}")["messages"][-1]
         return message["rating"], message["comment"]
 
     with phone.page.expect_response("**/feedback"):
