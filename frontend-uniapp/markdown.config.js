@@ -28,7 +28,9 @@ export function katexFonts() {
     transform(code, id) {
       if (!/katex[\\/]dist[\\/]katex\.min\.css/.test(id)) return null;
       const one = code.replace(/,url\([^)]*\.(?:woff|ttf)\) format\("[^"]*"\)/g, "");
-      return { code: process.env.UNI_PLATFORM === "h5" ? one : one.replace(/@font-face\{[^}]*\}/g, packed), map: null };
+      if (process.env.UNI_PLATFORM === "h5") return { code: one, map: null };
+      // The mini-program knows no selectors of tags; pictures in formulas need a command that is not allowed.
+      return { code: one.replace(/@font-face\{[^}]*\}/g, packed).replace(/\.katex img\{[^}]*\}/, ""), map: null };
     },
   };
 }

@@ -38,6 +38,15 @@ function filesIn(folder) {
   });
 }
 
+/** uni-app's own styles ask another host for a picture, three seconds after the start, as a sign that somebody uses it. Nothing here asks other hosts. */
+function noOtherHosts() {
+  return {
+    name: "no-other-hosts",
+    enforce: "pre",
+    transform: (_code, id) => (/[\\/]style[\\/]framework[\\/]shadow\.css$/.test(id) ? { code: "", map: null } : null),
+  };
+}
+
 /**
  * What `index.html` asks for at once, where a browser would find it only step by step: a small script that runs before anything is painted, and
  * the first page's own code and styles, which the entry asks for only when it runs.
@@ -59,14 +68,11 @@ function firstPaint() {
         if (!bundle) return [{ tag: "script", attrs: { src: `/first/${FIRST_SCRIPT}` } }];
         const files = Object.values(bundle);
         const script = files.find((one) => one.name === FIRST_SCRIPT);
-        const pages = files.filter((one) => /\/src\/pages\/.*\.vue$/.test(one.facadeModuleId ?? ""));
-        const page = pages.find((one) => one.facadeModuleId.endsWith(FIRST_PAGE));
+        const page = files.find((one) => one.facadeModuleId?.endsWith(FIRST_PAGE));
         return [
           { tag: "script", attrs: { src: `./${script.fileName}` }, injectTo: "head-prepend" },
           ...needed(page, bundle).map((file) => link(file, { rel: "modulepreload", crossorigin: "" })),
           ...styles(page, bundle).map((file) => link(file, { rel: "preload", as: "style" })),
-          // The other pages, when there is nothing else to do: they then open although the computer is out of reach.
-          ...pages.filter((one) => one !== page).map((one) => link(one.fileName, { rel: "prefetch", crossorigin: "" })),
         ];
       },
     },
@@ -99,6 +105,6 @@ function withoutMiniRoles() {
 }
 
 export default defineConfig({
-  plugins: [withoutMiniRoles(), prism(), katexFonts(), uni(), firstPaint(), compressed()],
+  plugins: [withoutMiniRoles(), prism(), katexFonts(), uni(), noOtherHosts(), firstPaint(), compressed()],
   build: { target: "es2019", chunkSizeWarningLimit: 1500, assetsInlineLimit: 0 },
 });

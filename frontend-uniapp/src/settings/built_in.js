@@ -6,8 +6,9 @@
 
 import { license as uniLicense, version as uniVersion } from "@dcloudio/uni-app/package.json";
 import { license as katexLicense, version as katexVersion } from "katex/package.json";
-import { license as vueLicense, version as vueVersion } from "vue/package.json";
 
+// By its path: for the mini-program and the App, "vue" itself is uni-app's own.
+import { license as vueLicense, version as vueVersion } from "../../node_modules/vue/package.json";
 import { version } from "../../package.json";
 
 export const OWN_VERSION = version;
