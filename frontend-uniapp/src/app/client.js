@@ -13,12 +13,14 @@ import { Opened } from "../chat/opened.js";
 import { Preferences } from "../chat/preferences.js";
 import { activeRun, path, unfinished } from "../chat/reducer.js";
 import { Session } from "../chat/session.js";
+import { unsentOf } from "../drawer/rows.js";
 import { Place, SureSocket } from "../connect/place.js";
 import { request } from "../platform/request.js";
 import { openSocket } from "../platform/socket.js";
-import { storage } from "../platform/storage.js";
+import { ROOM, storage } from "../platform/storage.js";
 import { uuid } from "../platform/uuid.js";
 import { closeSettings, Settings } from "../settings/state.js";
+import { Keeper } from "../store/keeper.js";
 import { toast } from "./overlays.js";
 import { language, words } from "./words.js";
 
@@ -39,7 +41,7 @@ const NOT_PAIRED = 4401;
  * @type {{
  *   server: Server|null, unpaired: boolean, online: boolean, connected: boolean, conversation: string|null, title: string, facts: import("../chat/facts.js").Facts[],
  *   run: import("../chat/reducer.js").Run|null, stopping: boolean, running: Set<string>, list: import("../chat/conversations.js").Conversation[],
- *   hasMore: boolean, problem: string, revealed: {message: string}|null,
+ *   unsent: import("../drawer/rows.js").Unsent[], hasMore: boolean, problem: string, revealed: {message: string}|null,
  * }}
  */
 export const client = shallowReactive({
@@ -54,6 +56,7 @@ export const client = shallowReactive({
   stopping: false,
   running: new Set(),
   list: [],
+  unsent: [],
   hasMore: false,
   problem: "",
   revealed: null,
@@ -67,20 +70,30 @@ class Client {
   constructor(server) {
     this.server = server;
     this.place = new Place({ base: server.base, id: server.id ?? "", ask: request });
-    this.api = makeApi(
+    const api = makeApi(
       (method, route, body) => this.#ask(method, route, body),
       () => words,
     );
-    this.preferences = new Preferences(storage, server.owner);
+    /** Answers as text, not as JSON. */
+    this.raw = makeApi(
+      async (method, route, body) => {
+        const { status, text } = await this.#ask(method, route, body);
+        return { status, text: status === 200 ? JSON.stringify(text) : text };
+      },
+      () => words,
+    );
+    this.keeper = new Keeper({ storage, owner: server.owner, room: ROOM, api, timers: TIMERS, clock: () => Date.now(), refused: sayRefused });
+    this.api = this.keeper.api;
+    this.preferences = new Preferences(this.keeper.storage, server.owner);
     this.settings = new Settings({ api: this.api, preferences: this.preferences, tell: (text) => toast({ text }) });
     this.conversations = new Conversations({ api: this.api, onChange: () => this.#showList() });
     this.session = new Session({
       url: socketsOf(server.base),
       lang: spoken(),
       socket: (url) => this.#socket(url),
-      storage,
+      storage: this.keeper.storage,
       outbox: `llmsite.${server.owner}.outbox`,
-      timers: { set: (call, ms) => setTimeout(call, ms), clear: (timer) => clearTimeout(timer) },
+      timers: TIMERS,
       clock: () => Date.now(),
       random: Math.random,
       uuid,
@@ -91,22 +104,34 @@ class Client {
       session: this.session,
       api: this.api,
       conversations: this.conversations,
-      turned: (meta) => this.settings.turnTo(meta),
+      turned: (meta) => this.#turned(meta),
       gone: () => this.#gone(),
+      refreshList: () => this.keeper.online(),
     });
+    this.keeper.begin({ session: this.session, conversations: this.conversations });
   }
 
+  /** What lies here shows at once; the computer may come later, or not. */
   start() {
+    const open = this.keeper.reopen();
+    if (open) this.settings.turnTo(open);
     this.session.start();
     this.settings.start();
-    this.conversations.refresh().catch(() => {});
+    if (open && !this.session.state.conversation) this.opened.open(open.id).catch(() => {});
     this.clock = setInterval(() => activeRun(this.session.state) && this.show(), 1000);
   }
 
   close() {
     clearInterval(this.clock);
+    this.keeper.close();
     this.session.close();
     this.settings.close();
+  }
+
+  /** Everything of this person that lies on this phone goes: conversations, drafts, what has not gone out. Ends the client. */
+  forgetHere() {
+    closeServer();
+    this.preferences.forgetAll();
   }
 
   /** The same computer is at another address now: everything goes on there. @param {string} base */
@@ -124,8 +149,13 @@ class Client {
     this.place.doubt();
     this.session.poke();
     this.opened.refresh();
-    this.conversations.refresh().catch(() => {});
+    this.keeper.online();
     this.settings.refresh();
+  }
+
+  /** In the back, where it may be killed. */
+  sleep() {
+    this.keeper.now();
   }
 
   /** Nothing goes to an address where another computer may be by now. */
@@ -168,13 +198,24 @@ class Client {
     this.show();
   }
 
-  /** @param {string|null} conversation */
+  /** @param {string|null} conversation @returns {Promise<boolean>} Whether it is shown. */
   async open(conversation) {
+    // The computer has nothing of it yet.
+    if (client.unsent.some((one) => one.id === conversation)) return this.session.show(conversation) ?? true;
+    const page = conversation && this.keeper.show(conversation);
+    if (page) this.settings.turnTo(page);
     try {
       await this.opened.open(conversation);
+      return true;
     } catch (error) {
-      client.problem = error.status === 404 ? words.gone : error.message;
+      client.problem = error.status === 404 ? words.gone : error.status ? error.message : words.notHere;
+      return false;
     }
+  }
+
+  /** A conversation as a file has it. Throws ApiError. @param {string} conversation @param {"markdown"|"json"} format @returns {Promise<string>} */
+  exported(conversation, format) {
+    return this.raw.get(`conversations/${conversation}/export?format=${format}`);
   }
 
   /** Show a message that was found, with the branch that it is in. @param {string} message */
@@ -200,14 +241,39 @@ class Client {
       run,
       stopping: Boolean(run && session.stops.has(run.id)),
     });
-    const running = new Set(unfinished(state).map((one) => one.conversation));
-    if (!sameSet(running, client.running)) client.running = running;
+    this.#noticeRunning(new Set(unfinished(state).map((one) => one.conversation)));
+    this.#showUnsent();
+    this.keeper.noticed();
   }
 
-  /** Connected again: what was chosen meanwhile is stored, and what there is may have changed. */
+  /** Where an answer begins there is something new for the list; where one ends, for what is kept. */
+  #noticeRunning(running) {
+    if (sameSet(running, client.running)) return;
+    if ([...running].some((id) => !client.running.has(id))) this.keeper.online();
+    else this.keeper.now();
+    client.running = running;
+  }
+
+  /** Conversations of which the computer knows nothing yet. */
+  #showUnsent() {
+    const unsent = unsentOf(this.session.state.pending, (id) => Boolean(this.conversations.find(id)));
+    if (JSON.stringify(unsent) !== JSON.stringify(client.unsent)) client.unsent = unsent;
+  }
+
+  /** @param {any} meta The server's word on the open conversation, or what little is known of it. */
+  #turned(meta) {
+    this.settings.turnTo(meta);
+    this.keeper.turned(meta);
+  }
+
+  /** Connected again: what was done meanwhile is stored, and what there is may have changed. */
   #noticeConnection() {
     const online = this.session.connection.status === "online";
-    if (online && this.away) this.settings.online();
+    if (online && !client.online) this.keeper.online();
+    if (online && this.away) {
+      this.settings.online();
+      this.opened.refresh();
+    }
     // Before the first connection nothing can have been missed.
     this.away = this.away === undefined && !online ? undefined : !online;
   }
@@ -222,6 +288,14 @@ class Client {
     client.problem = words.gone;
     this.opened.open(null);
   }
+}
+
+const TIMERS = { set: (call, ms) => setTimeout(call, ms), clear: (timer) => clearTimeout(timer) };
+
+/** What was done without the computer, and it would not have. */
+function sayRefused(_id, fields, why) {
+  const sentence = fields.deleted === undefined ? (fields.title === undefined ? words.notPinned : words.notRenamed) : words.notDone;
+  toast({ text: sentence(why) });
 }
 
 const spoken = () => (language.now === "en" ? "en" : "zh-hans");
@@ -253,5 +327,6 @@ export function closeServer() {
   parts?.close();
   parts = null;
   closeSettings();
-  Object.assign(client, { server: null, unpaired: false, online: false, connected: false, conversation: null, title: "", facts: [], run: null, stopping: false, list: [] });
+  const nothing = { server: null, unpaired: false, online: false, connected: false, conversation: null, title: "", facts: [], run: null, stopping: false };
+  Object.assign(client, nothing, { running: new Set(), list: [], unsent: [], hasMore: false, revealed: null });
 }

@@ -32,7 +32,7 @@ export const FORMAT = "llmsite-conversation";
 /** @typedef {{conversation: {id: string, title: string}, message: string, role: string, created_at: string, snippet: Part[]}} Hit */
 /** @typedef {{titles: Conversation[], items: Hit[], next: string|null}} Found */
 /** @typedef {{name: string, code: string, message: string}} RefusedFile */
-/** @typedef {Pick<typeof import("./api.js").api, "get"|"post"|"patch"|"delete">} Api */
+/** @typedef {Pick<import("./api.js").Api, "get"|"post"|"patch"|"delete">} Api */
 
 export class Conversations {
   /** @type {Map<string, {item: Conversation, asked: number}>} What the server said, and with which of our questions. */
@@ -46,7 +46,7 @@ export class Conversations {
   #asked = 0;
   /** @type {Conversation[]|null} */
   #items = null;
-  /** @type {string|null} */
+  /** The cursor of the next page; undefined while that is not known. @type {string|null|undefined} */
   #next = null;
   #pages = 0;
   /** @type {Promise<void>|null} */
@@ -69,7 +69,12 @@ export class Conversations {
 
   /** Whether the server has more of them. */
   get hasMore() {
-    return this.#next !== null;
+    return Boolean(this.#next);
+  }
+
+  /** Where it goes on, for `restore`. */
+  get next() {
+    return this.#next;
   }
 
   /** @param {string|null} id @returns {Conversation|undefined} */
@@ -80,6 +85,36 @@ export class Conversations {
   /** The first page, as it comes with the page's own data. @param {Page} page */
   load(page) {
     this.#takeFirst(page, ++this.#asked);
+  }
+
+  /** What was kept of an earlier time. Whatever the server says is newer. @param {{items: Conversation[], next?: string|null}} kept */
+  restore({ items, next }) {
+    for (const item of items) this.#store(item, 0);
+    this.#next = next;
+    this.#pages = next === undefined ? 0 : 2; // no first page may change where it goes on
+    this.#changed();
+  }
+
+  /** From the beginning: nothing of what is known can be built on. Throws what the API throws. @returns {Promise<Page>} */
+  async begin() {
+    const asked = ++this.#asked;
+    const page = await this.api.get(`conversations?limit=${PAGE}`);
+    for (const id of this.#stored.keys()) this.#forget(id, asked);
+    this.#pages = 0;
+    this.#takeFirst(page, asked);
+    return page;
+  }
+
+  /** What has changed behind a cursor, as /api/changes says it. Throws what the API throws. @param {string} cursor */
+  async follow(cursor) {
+    const asked = ++this.#asked;
+    const answer = await this.api.get(withQuery("changes", { cursor }));
+    for (const item of answer.items) {
+      if (item.deleted) this.#forget(item.id, asked);
+      else this.#store(item, asked);
+    }
+    this.#changed();
+    return answer;
   }
 
   /** The next page. Throws what the API throws. */

@@ -30,8 +30,15 @@ function dayName(when, names, now, lang) {
   if (when >= midnight(0)) return names.today;
   if (when >= midnight(1)) return names.yesterday;
   if (when >= midnight(7)) return names.lastWeek;
-  const year = when.getFullYear() === now.getFullYear() ? undefined : "numeric";
-  return new Intl.DateTimeFormat(lang, { month: "long", year }).format(when);
+  return monthName(when, when.getFullYear() !== now.getFullYear(), lang);
+}
+
+const MONTHS = ["January", "February", "March", "April", "May", "June", "July", "August", "September", "October", "November", "December"];
+
+/** Not by `Intl`: the App and the mini-program may have none. */
+function monthName(when, withYear, lang) {
+  if (lang.startsWith("zh")) return `${withYear ? `${when.getFullYear()}年` : ""}${when.getMonth() + 1}月`;
+  return `${MONTHS[when.getMonth()]}${withYear ? ` ${when.getFullYear()}` : ""}`;
 }
 
 /**

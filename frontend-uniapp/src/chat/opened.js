@@ -20,6 +20,7 @@ const BRANCH_MS = 400;
  * @property {import("./conversations.js").Conversations} conversations
  * @property {(meta: any) => void} turned The server's word on the open conversation (null: a new one).
  * @property {(id: string) => void} gone It was deleted elsewhere.
+ * @property {(changed: string[]) => Promise<any>} [refreshList] How the list learns what has changed, where it does not ask for that itself.
  */
 
 export class Opened {
@@ -87,9 +88,10 @@ export class Opened {
   async #refreshList() {
     this.later = undefined;
     this.listed = Date.now();
-    const [first, ...others] = this.stale;
+    const changed = [...this.stale];
     this.stale.clear();
-    await this.conversations.refresh(others.length ? undefined : first).catch(() => {});
+    const ask = this.refreshList ?? (([first, ...others]) => this.conversations.refresh(others.length ? undefined : first));
+    await ask(changed).catch(() => {});
   }
 
   async #again(id) {

@@ -200,6 +200,8 @@ function notice(state, frame) {
 /**
  * Show a conversation as the server has it, the whole tree. What a live run has written since stays. The branch that the server has open
  * is shown, unless it is the one that it had open before: then the one that was chosen here stays.
+ *
+ * What was kept on the phone says with each unfinished answer behind which frame its text is (`seq`), and which branch was shown (`shown`).
  */
 function load(state, { page }) {
   const next = { ...state, conversation: page.id, problem: null, messages: { ...state.messages }, open: { ...state.open }, runs: { ...state.runs } };
@@ -213,10 +215,12 @@ function load(state, { page }) {
     const place = row.parent ?? `root:${page.id}`;
     if (moved || !next.open[place]) next.open[place] = row.id;
     if (row.running && !live) {
-      next.runs[row.run] = { ...newRun(next, { run: row.run, message: row.id, conversation: page.id, parent: row.parent }), status: "running" };
+      const run = newRun(next, { run: row.run, message: row.id, conversation: page.id, parent: row.parent });
+      next.runs[row.run] = { ...run, status: "running", seq: row.seq ?? -1 };
     }
   }
   if (moved) openTo(next, page.leaf);
+  if (page.shown) openTo(next, page.shown);
   next.leaves = { ...state.leaves, [page.id]: page.leaf };
   return next;
 }

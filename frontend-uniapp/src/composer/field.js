@@ -8,7 +8,6 @@ import { client, parts } from "../app/client.js";
 import { words } from "../app/words.js";
 import { CLIENT } from "../chat/protocol.js";
 import { textOf } from "../chat/reducer.js";
-import { storage } from "../platform/storage.js";
 import { showEnd } from "../thread/view.js";
 import { Composing } from "./composing.js";
 import { Drafts } from "./drafts.js";
@@ -38,7 +37,7 @@ export function follow() {
   if (!parts || !owner) return;
   if (drafts?.prefix !== `llmsite.${owner}.`) {
     if (drafts) composing.forget();
-    drafts = new Drafts(storage, owner);
+    drafts = new Drafts(parts.keeper.storage, owner);
   }
   composing.turnTo(client.conversation);
   takeRefusals(parts.session);

@@ -30,3 +30,22 @@ export const storage = {
   },
   // #endif
 };
+
+/**
+ * Characters that conversations may take: of all of them, and of one. Web Storage has 5 MB for all pages of an address; a mini-program 10 MB, and 1 MB
+ * for each value, where a Chinese character takes three bytes.
+ */
+export const ROOM = {
+  // #ifdef H5
+  total: 1_600_000,
+  each: 600_000,
+  // #endif
+  // #ifdef MP-WEIXIN
+  total: 2_400_000,
+  each: 300_000,
+  // #endif
+  // #ifdef APP-PLUS
+  total: 8_000_000,
+  each: 1_500_000,
+  // #endif
+};
