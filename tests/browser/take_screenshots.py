@@ -20,6 +20,7 @@ from playwright.sync_api import Browser, Page, sync_playwright
 from tests.browser.chat import Chat
 from tests.chromium import FLAGS, chromium
 from tests.end_to_end.server import ROOT, Server
+from tests.talks import RICH, imported
 
 DOCS = ROOT / "docs"
 DESKTOP = {"viewport": {"width": 1120, "height": 720}}
@@ -30,29 +31,6 @@ SAID = {"en": ["Hello, who are you?", "How do I load a bigger model?"], "zh-CN":
 FRAME = """<style>body{margin:0;padding:24px;display:flex;flex-wrap:wrap;align-items:flex-start;gap:24px;background:#d5dae6}
 img{flex:none;border-radius:12px;box-shadow:0 4px 24px #0003}</style>"""
 OWNER = ("owner", "a-password-for-pictures")
-RICH = """The **roots** of $ax^2 + bx + c = 0$ are
-
-$$x_{1,2} = \\frac{-b \\pm \\sqrt{b^2 - 4ac}}{2a}$$
-
-| case | discriminant | roots |
-| --- | :---: | --- |
-| two real | $> 0$ | different |
-| one real | $= 0$ | the same twice |
-| none real | $< 0$ | a conjugate pair |
-
-```python
-import cmath
-
-def roots(a: float, b: float, c: float) -> tuple[complex, complex]:
-    d = cmath.sqrt(b * b - 4 * a * c)  # also where it is negative
-    return (-b + d) / (2 * a), (-b - d) / (2 * a)
-```
-
-1. Compute the discriminant.
-2. Choose the case:
-   - [x] real coefficients
-   - [ ] complex ones
-"""
 
 
 def main() -> None:
@@ -62,7 +40,7 @@ def main() -> None:
         server.start()
         browser = playwright.chromium.launch(executable_path=chromium(), args=FLAGS)
         try:
-            _import(server, "Quadratic equations", "How do I solve a quadratic equation?", RICH)
+            imported(server, "Quadratic equations", [("How do I solve a quadratic equation?", RICH)])
             for name, images, width in _pictures(browser, server):
                 _montage(browser, name, images, width)
         finally:
@@ -166,14 +144,6 @@ def _make_owner(server: Server) -> None:
     environment = server.environment | {"DJANGO_SUPERUSER_PASSWORD": OWNER[1]}
     for command in (["migrate"], ["createsuperuser", "--noinput", "--username", OWNER[0], "--email", ""]):
         subprocess.run([sys.executable, "manage.py", *command], cwd=ROOT, env=environment, check=True, capture_output=True)
-
-
-def _import(server: Server, title: str, question: str, answer: str) -> None:
-    messages = [{"id": "q", "parent": None, "role": "user", "content": question}, {"id": "a", "parent": "q", "role": "assistant", "content": answer}]
-    body = {"format": "llmsite-conversation", "version": 1, "title": title, "leaf": "a", "messages": messages}
-    request = urllib.request.Request(f"{server.http}/api/conversations/import", json.dumps(body).encode(), {"Content-Type": "application/json"})
-    with urllib.request.urlopen(request) as response:
-        assert response.status == 201
 
 
 if __name__ == "__main__":

@@ -11,7 +11,13 @@ from playwright.sync_api import Locator, Page, expect
 
 from tests.chromium import LIMIT_MS
 
-SCREEN: dict[str, Any] = {"viewport": {"width": 390, "height": 844}, "has_touch": True, "is_mobile": True, "device_scale_factor": 2}
+SCREEN: dict[str, Any] = {
+    "viewport": {"width": 390, "height": 844},
+    "has_touch": True,
+    "is_mobile": True,
+    "device_scale_factor": 2,
+    "user_agent": "Mozilla/5.0 (Linux; Android 14; Pixel 8) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/126.0.0.0 Mobile Safari/537.36",
+}
 
 # What buttons are called, where the client says the same as the chat page.
 NAMES = {
@@ -164,9 +170,21 @@ class Phone:
         self.button("new").first.tap()
         expect(self.page.locator(".welcome")).to_be_visible()
 
-    def open_settings(self) -> None:
+    def open_settings(self, section: str = "") -> Locator:
+        """All at a glance, or one section. Returns what is shown."""
         self.button("settings").first.tap()
         expect(self.page).to_have_url(re.compile(r"#/pages/settings/settings"))
+        if section:
+            self.page.locator(f"[data-section={section}]").get_by_role("button").first.tap()
+            expect(self.page).to_have_url(re.compile(rf"section={section}"))
+        return self.page.locator("uni-page:visible").last
+
+    def leave_settings(self) -> None:
+        while "#/pages/settings" in self.page.url:
+            here = self.page.url
+            self.page.go_back()
+            expect(self.page).not_to_have_url(here)
+        self.ready()
 
     # --- what a person waits for ---
 
