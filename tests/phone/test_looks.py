@@ -66,7 +66,8 @@ def fits(page: Page) -> list[str]:
     """What is wider than the screen, or too small to be pressed. Formulas, code and tables scroll in their own boxes."""
     found: list[str] = page.evaluate(
         f"""() => {{
-          const wide = document.documentElement.scrollWidth > innerWidth ? ['the page scrolls sideways: ' + document.documentElement.scrollWidth] : [];
+          const width = document.documentElement.scrollWidth;
+          const wide = width > innerWidth ? ['the page scrolls sideways: ' + width] : [];
           const seen = (one) => one.checkVisibility({{ opacityProperty: true, visibilityProperty: true }}) && one.getBoundingClientRect().width > 0;
           const small = [...document.querySelectorAll('[role=button], [role=switch], [role=slider], [role=radio], input, textarea')]
             .filter(seen)
@@ -157,6 +158,7 @@ def test_larger_text_makes_everything_larger_and_still_fits(phone_server: Server
 @pytest.mark.usefixtures("_talks")
 def test_who_wants_no_motion_sees_none(phone_server: Server, open_phone: OpenPhone) -> None:
     phone = open_phone(phone_server.port, reduced_motion="reduce")
-    moving = "document.getAnimations().filter((one) => one.playState === 'running' && one.effect.getComputedTiming().duration > 50).map((one) => one.animationName || one.transitionProperty)"
+    moving = """document.getAnimations().filter((one) => one.playState === 'running' && one.effect.getComputedTiming().duration > 50)
+      .map((one) => one.animationName || one.transitionProperty)"""
     for screen in screens(phone):
         assert phone.page.evaluate(moving) == [], screen
