@@ -12,7 +12,7 @@ const UNSEEN = /[\u00ad\u061c\u200b-\u200f\u202a-\u202e\u2060-\u2069\ufeff]/g;
 const LOOKS_LIKE_ADDRESS = /(?:https?:\/\/|www\.)\S+|(?:[\p{L}\p{N}-]+\.)+(?:\p{L}{2,})/giu;
 const MOST_CHARS = 2_000;
 const WEB = /^(https?):\/\/(?:([^/?#@]*)@)?(\[[0-9a-f:.]+\]|[^/?#:@[\]]+)(?::(\d{1,5}))?((?:[/?#].*)?)$/i;
-const MAIL = /^mailto:([^?#]+)((?:[?#].*)?)$/i;
+const MAIL = /^mailto:([^/?#][^?#]*)((?:[?#].*)?)$/i;
 /** Browsers take these out of an address, or read a backslash as a slash: none of them belongs there. */
 // eslint-disable-next-line no-control-regex
 const FOREIGN = /[\u0000-\u001f\u007f-\u009f\\]/;
@@ -49,10 +49,10 @@ export function address(href) {
 /** A host as an address has it: in Latin letters only; nothing where it is none. */
 function hostOf(text) {
   if (text.startsWith("[")) return text.toLowerCase();
-  const labels = text.normalize("NFKC").replace(UNSEEN, "").replace(/[\u3002\uff61]/g, ".").toLowerCase().normalize("NFC").split(".");
-  const host = labels.map(encodeLabel).join(".");
+  const labels = text.normalize("NFKC").replace(UNSEEN, "").replace(/[\u3002\uff61]/g, ".").toLowerCase().normalize("NFC").split(".").map(encodeLabel);
+  const host = labels.join(".");
   // A number is a computer's address, which has ways of being written that hide where it leads: only the usual one is read.
-  const numeric = /^(?:\d+|0x[0-9a-f]*)$/.test(labels.filter(Boolean).at(-1) ?? "");
+  const numeric = /^(?:\d+|0x[0-9a-f]*)$/.test(labels.filter(Boolean).pop() ?? "");
   if (numeric) return /^(?:(?:25[0-5]|2[0-4]\d|1?\d?\d)(?:\.(?=\d)|$)){4}$/.test(host) && !/(?:^|\.)0\d/.test(host) ? host : "";
   return /^(?:[a-z0-9_-]{1,63}\.)*[a-z0-9_-]{1,63}\.?$/.test(host) && host.length <= 253 ? host : "";
 }

@@ -15,7 +15,8 @@ const LONGEST = 63;
 /** One label of a host in Latin letters; nothing where there is no such. @param {string} label @returns {string} */
 export function encodeLabel(label) {
   const signs = Array.from(label, (sign) => sign.codePointAt(0) ?? 0);
-  if (signs.length > LONGEST) return "";
+  const isHalf = (sign) => sign >= 0xd800 && sign <= 0xdfff;
+  if (signs.length > LONGEST || signs.some(isHalf)) return "";
   const plain = signs.filter((sign) => sign < FIRST);
   let encoded = String.fromCharCode(...plain);
   if (plain.length === signs.length) return encoded;

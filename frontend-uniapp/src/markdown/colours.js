@@ -7,7 +7,7 @@
 /** @typedef {import("./inline.js").Run} Run */
 
 /** Longer code stays without colours, and so does code with longer lines: the time for some patterns grows with the square of them. */
-const MOST_CHARS = 20_000;
+const MOST_CHARS = 12_000;
 const LONGEST_LINE = 400;
 
 /** What Prism calls things, by the colours there are. */

@@ -40,7 +40,6 @@ import "prismjs/components/prism-ini.js";
 import "prismjs/components/prism-docker.js";
 import "prismjs/components/prism-makefile.js";
 import "prismjs/components/prism-diff.js";
-import "prismjs/components/prism-markdown.js";
 import "prismjs/components/prism-latex.js";
 
 const MORE = { golang: "go", vue: "markup", zsh: "bash", console: "bash", pwsh: "powershell", ps1: "powershell", jsonc: "json", jsonl: "json", h: "c", hpp: "cpp", cc: "cpp", "c++": "cpp", "c#": "csharp", rs: "rust", octave: "matlab", patch: "diff", postgresql: "sql", mysql: "sql", sqlite: "sql" };
