@@ -1,3 +1,5 @@
+/* eslint-disable no-script-url -- what is refused */
+
 import { describe, expect, test } from "vitest";
 
 import { address, realPlace } from "../../src/chat/links.js";
