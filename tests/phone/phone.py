@@ -215,9 +215,12 @@ class Phone:
         assert answer.ok, f"{path}: {answer.status} {answer.text()}"
         return answer.json()
 
+    def newest_conversation(self, http: str = "") -> str:
+        return str(self.api("conversations", http)["items"][0]["id"])
+
     def stored(self, conversation: str = "", http: str = "") -> list[tuple[str, str]]:
         """Role and content of the open branch of a conversation, of the newest if none is named. `http`: past the proxy, say."""
-        page = self.api(f"conversations/{conversation or self.api('conversations', http)['items'][0]['id']}", http)
+        page = self.api(f"conversations/{conversation or self.newest_conversation(http)}", http)
         rows = {message["id"]: message for message in page["messages"]}
         branch: list[tuple[str, str]] = []
         message = rows.get(page["leaf"])

@@ -38,7 +38,7 @@ def paired(server: Server, page: Page, locale: str) -> Phone:
 def test_the_whole_way(embedded_server: Server, open_browser: OpenBrowser, locale: str) -> None:
     phone = paired(embedded_server, open_browser(stranger=True, locale=locale, color_scheme="dark" if locale == "en" else "light"), locale)
     page = phone.page
-    expect(page.locator(".welcome")).to_contain_text("MicroMind")
+    expect(page.locator(".welcome")).to_contain_text("micromind")
     assert serious(page) == []
 
     page.locator(".suggestion").first.tap()

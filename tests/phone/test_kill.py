@@ -162,14 +162,16 @@ def test_a_killed_app_finds_the_running_answer(fresh: FreshServer, profile: Prof
     server = fresh()
     phone = profile.start(server)
     phone.ask("hello")
-    phone.say("!say 400")
+    phone.say("!say 600")
     phone.streaming("w20 ")
+    conversation = phone.newest_conversation()
+    phone.until(lambda: profile.holds(conversation))
     profile.kill()
     phone = profile.start(server)
     phone.streaming("w40 ")
     phone.finished()
-    assert phone.text() == words(400)
-    assert phone.said() == ["hello", "!say 400"]
+    assert phone.text() == words(600)
+    assert phone.said() == ["hello", "!say 600"]
 
 
 def test_a_killed_app_still_has_what_waits(fresh: FreshServer, profile: Profile) -> None:

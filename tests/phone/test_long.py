@@ -31,16 +31,12 @@ WATCH = """() => {
 }"""
 
 
-@pytest.fixture(scope="module")
-def talk(phone_server: Server) -> str:
-    return imported(phone_server, "two hundred", [(f"question {n}", ANSWER.replace("{n}", str(n))) for n in range(100)])
-
-
 @pytest.fixture
-def phone(phone_server: Server, talk: str, open_phone: OpenPhone) -> Phone:
+def phone(phone_server: Server, open_phone: OpenPhone) -> Phone:
+    imported(phone_server, "two hundred", [(f"question {n}", ANSWER.replace("{n}", str(n))) for n in range(100)])
     opened = open_phone(phone_server.port)
     opened.open_drawer()
-    opened.row("two hundred").tap()
+    opened.row("two hundred").first.tap()
     expect(opened.page.get_by_text("question 99", exact=True).first).to_be_visible()
     return opened
 
