@@ -104,7 +104,12 @@ function withoutMiniRoles() {
   };
 }
 
+/** `npm run dev:h5`: what is not the client's own comes from a server that runs beside it. Its Origin is the server's, as if the page were. */
+const SERVER = process.env.LLMSITE_SERVER ?? "http://127.0.0.1:8000";
+const fromServer = { target: SERVER, changeOrigin: true, ws: true, headers: { origin: SERVER } };
+
 export default defineConfig({
+  server: { proxy: { "/api": fromServer, "/ws": fromServer, "/pair": fromServer, "/healthz": fromServer } },
   plugins: [withoutMiniRoles(), prism(), katexFonts(), uni(), noOtherHosts(), firstPaint(), compressed()],
   build: { target: "es2019", chunkSizeWarningLimit: 1500, assetsInlineLimit: 0 },
 });
