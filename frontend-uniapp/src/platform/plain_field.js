@@ -18,10 +18,18 @@ export default defineComponent({
   setup(props, { emit }) {
     const root = ref(null);
 
+    /** The text that the height belongs to. An input method is disturbed by every look that is not needed. */
+    let fitted;
+
     function show() {
       const field = root.value;
       if (!field) return;
       if (field.value !== props.value) field.value = props.value;
+      if (field.value !== fitted) fit(field);
+    }
+
+    function fit(field) {
+      fitted = field.value;
       field.style.height = "auto";
       field.style.height = `${field.scrollHeight}px`;
     }
@@ -37,7 +45,7 @@ export default defineComponent({
 
     function type(event) {
       emit("type", event.target.value);
-      show();
+      fit(event.target);
     }
 
     watch(() => props.value, show, { flush: "post" });

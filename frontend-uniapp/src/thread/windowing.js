@@ -4,12 +4,14 @@
  * @module
  */
 
-/** So many are drawn at the end of a conversation. */
-export const DRAWN = 24;
-/** So many more when the reader comes near an edge of them. */
-export const STEP = 16;
+/** So many are drawn at first, which fill a screen; the others follow a few at a time, so that no moment is long. */
+export const DRAWN = 8;
+/** So many more when the reader is near an edge of them. */
+export const STEP = 2;
 /** Never more than this: those at the other edge go. */
-export const MOST = 72;
+export const MOST = 60;
+/** So many are left at the end, once there are too many. */
+const LEFT = 30;
 
 /** From the first that is drawn to the one behind the last. @typedef {{from: number, to: number}} Drawn */
 
@@ -45,7 +47,8 @@ export function around(place, count) {
  * @returns {Drawn}
  */
 export function changed(drawn, before, count, follows) {
-  if (follows) return same(drawn, count - drawn.from > MOST || drawn.from >= count || drawn.to < before ? atEnd(count) : { from: drawn.from, to: count });
+  if (follows && (drawn.from >= count || drawn.to < before)) return atEnd(count);
+  if (follows) return same(drawn, { from: count - drawn.from > MOST ? count - LEFT : drawn.from, to: count });
   const to = drawn.to >= before ? count : Math.min(drawn.to, count);
   return same(drawn, { from: Math.max(0, Math.min(drawn.from, to - 1)), to });
 }
