@@ -14,7 +14,7 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_GET
 from django.views.decorators.vary import vary_on_headers
 
-from chat import selectors
+from chat import clients, selectors
 from chat.api.catalogue import list_models
 from chat.identity import Client, caller_of, identify
 from chat.preload import modules
@@ -49,6 +49,7 @@ def _data(request: HttpRequest, client: Client) -> dict[str, Any]:
         "owner": str(owner),
         "lang": "zh-hans" if _chinese() else "en",
         "max_chars": MAX_MESSAGE_CHARS,
+        "phone_client": clients.PHONE_CLIENT if clients.for_browser(request) == clients.PHONE_CLIENT else "",
     }
 
 

@@ -440,6 +440,17 @@ def test_a_device_is_named_shuts_out_another_and_unpairs_itself(server: Server, 
     assert phone.page.evaluate("localStorage.length") == 0
 
 
+def test_a_phone_finds_the_way_to_the_phone_client_where_it_is_built(fresh: Callable[..., Server], open_page: OpenPage, tmp_path: Path) -> None:
+    (tmp_path / "index.html").write_text("<!doctype html><title>client</title>", encoding="utf-8")
+    server = fresh(LLMSITE_PHONE_CLIENT=str(tmp_path))
+    computer = open_settings(open_page(server.port).page, "data")
+    expect(computer.get_by_role("link", name="Connect another device")).to_be_visible()
+    expect(computer.get_by_role("link", name="Open the version for phones")).to_have_count(0)
+    phone = open_page(server.port, user_agent="Mozilla/5.0 (iPhone)").page
+    open_settings(phone, "data").get_by_role("link", name="Open the version for phones").click()
+    expect(phone).to_have_title("client")
+
+
 # --- everybody can use it ----------------------------------------------------------------------------------------------------------
 
 

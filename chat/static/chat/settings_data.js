@@ -87,8 +87,10 @@ export class DataPanel {
     }
     const rows = devices.map((device) => this.#device(device, said));
     const more = make("a", { className: "plain-button", href: "/pair/" }, words.set.connect);
+    const { phone_client: client } = this.settings.data;
+    const other = client ? [make("a", { className: "plain-button", href: client }, words.set.phoneVersion)] : [];
     this.devices.hidden = Boolean(this.settings.me?.open);
-    this.devices.replaceChildren(make("h3", {}, words.set.devices), make("ul", { className: "devices" }, ...rows), said, more);
+    this.devices.replaceChildren(make("h3", {}, words.set.devices), make("ul", { className: "devices" }, ...rows), said, more, ...other);
   }
 
   #device(device, said) {
