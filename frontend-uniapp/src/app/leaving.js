@@ -5,6 +5,7 @@
  */
 
 import { failure } from "../settings/sentences.js";
+import { servers } from "./begin.js";
 import { client, closeServer, openServer, parts } from "./client.js";
 import { setLooks } from "./looks.js";
 import { confirm, toast } from "./overlays.js";
@@ -31,8 +32,12 @@ export async function clearPhone() {
 /** The computer shuts this phone out, and this phone forgets the computer. */
 export async function unpairPhone() {
   if (!parts || !(await confirm({ title: words.here.unpairSure, text: withLoss(words.here.unpairAbout), yes: words.here.unpair, danger: true }))) return;
-  if (!(await shutOutSelf())) return;
+  const { id } = client.server;
+  // The server is about to close the socket, which is not to be taken for somebody else's doing.
+  parts.session.close();
+  if (!(await shutOutSelf())) return parts.session.start();
   await forgetHere();
+  if (id) servers.forget(id);
   uni.reLaunch({ url: "/pages/connect/connect" });
 }
 
