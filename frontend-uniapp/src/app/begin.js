@@ -43,7 +43,12 @@ export const around = {
 
 /** Where the way to a computer stands, for the page that shows it. */
 export const way = shallowReactive({ /** @type {import("../connect/connecting.js").State} */ state: { step: "idle" } });
-export const connecting = new Connecting({ ...around, onChange: (state) => (way.state = state) });
+export const connecting = new Connecting({ ...around, onChange: follow });
+
+function follow(state) {
+  way.state = state;
+  if (state.step === "done") enter(state.known);
+}
 
 /** Once, when the client is launched. */
 export function beginConnection() {
@@ -142,6 +147,8 @@ let looks = 0;
 let timer;
 
 function followConnection() {
+  // Its name may come later than the connection: it is published once the network has been looked at.
+  if (parts) parts.place.onSeen = rememberPlace;
   if (client.online) {
     rememberPlace();
     clearTimeout(timer);
@@ -151,6 +158,7 @@ function followConnection() {
 
 /** It is there, and is the one: the next start begins at this address. */
 function rememberPlace() {
+  if (!client.online || !parts) return;
   const { id, base, host } = parts.place;
   if (id) servers.met({ id, base, host, owner: client.server.owner });
   if (id && client.server.id !== id) client.server = { ...client.server, id };

@@ -141,6 +141,9 @@ class Client {
     this.session.around.url = socketsOf(base);
     this.server = { ...this.server, base };
     client.server = this.server;
+    // Also where the old address still answers: requests and the socket go the same way.
+    this.session.close();
+    this.session.start();
     this.wake();
   }
 

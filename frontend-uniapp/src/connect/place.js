@@ -25,6 +25,8 @@ export class Place {
     this.seen = -Infinity;
     /** @type {Promise<boolean>|null} */
     this.looking = null;
+    /** Called whenever it was there. */
+    this.onSeen = () => {};
   }
 
   /** The connection broke, or the network changed: look again before anything is sent. */
@@ -59,8 +61,11 @@ export class Place {
     if (!who) return false;
     if (!this.id) this.id = who.computer;
     this.strange = who.computer !== this.id;
-    if (!this.strange) Object.assign(this, { seen: this.clock(), host: who.host });
-    return !this.strange;
+    if (this.strange) return false;
+    this.seen = this.clock();
+    this.host = who.host;
+    this.onSeen();
+    return true;
   }
 }
 

@@ -56,6 +56,7 @@ export const EN = {
   todo: {
     join: "Join the computer’s hotspot, or the Wi-Fi that the computer is in.",
     cellular: "The phone uses mobile data now. Join the computer’s Wi-Fi; if that has no internet, switch mobile data off.",
+    mobileData: "A phone may leave a Wi-Fi that has no internet: switch mobile data off.",
     sameNetwork: "Phone and computer must be in the same network. Guest, hotel and school networks often keep devices apart: use a hotspot then.",
     firewall: (port) => `The computer’s firewall must let port ${port} in: on Windows allow Python for private networks, on macOS allow incoming connections for Python.`,
     compare: "Compare address and port with those in the computer’s terminal.",
@@ -73,7 +74,7 @@ export const EN = {
 
   pairTitle: (name) => `Pair with ${name}`,
   pairThis: "Pair this phone",
-  pairLead: "Type the code that the computer shows.",
+  pairLead: "Scan the code that the computer shows, or type it.",
   pairLeadPage: "Scan the code on the computer’s screen with the phone’s camera, or type it here.",
   pairAgain: "The computer does not know this phone any more. What you wrote is kept here.",
   pairAgainHow: "On the computer’s page /pair/ choose “Another device” beside your name: then your conversations are back.",
@@ -97,7 +98,7 @@ export const EN = {
     connected: "connected",
     ready: "reachable",
     loading: (percent) => `is loading${percent === null ? "" : `, ${percent} %`}`,
-    failed: "reachable, but the model cannot be used",
+    failed: "the model cannot be used",
     version: "has another version",
     away: "not reachable",
     strange: "not reachable; another computer has its address",
@@ -110,9 +111,7 @@ export const EN = {
   helpCodeText: (port) => `In the terminal where the server was started, and on the computer itself at http://127.0.0.1:${port}/pair/.`,
   helpNetwork: "It does not connect",
   helpFind: "Find the computer",
-  offlineAsk: "Not connected",
   unpairedBar: "Not paired any more. What you wrote is kept.",
-  movedTo: (at) => `The computer is at ${at} now.`,
 };
 
 /** @type {typeof EN} */
@@ -168,6 +167,7 @@ export const ZH = {
   todo: {
     join: "请连上电脑的热点，或电脑所在的 Wi-Fi。",
     cellular: "手机现在走的是移动数据。请连上电脑所在的 Wi-Fi；如果它不能上网，请关闭移动数据。",
+    mobileData: "如果 Wi-Fi 不能上网，手机可能会改走移动数据：请先关闭移动数据。",
     sameNetwork: "手机和电脑必须在同一网络。访客、酒店和校园 Wi-Fi 常会隔离设备，这时请改用热点。",
     firewall: (port) => `电脑的防火墙要放行端口 ${port}：Windows 请允许 Python 通过专用网络，macOS 请允许 Python 接收传入连接。`,
     compare: "请和电脑终端里的地址、端口核对一下。",
@@ -185,7 +185,7 @@ export const ZH = {
 
   pairTitle: (name) => `与“${name}”配对`,
   pairThis: "配对这台手机",
-  pairLead: "请输入电脑上显示的配对码。",
+  pairLead: "请扫描电脑上的二维码，或输入配对码。",
   pairLeadPage: "用手机相机扫描电脑屏幕上的二维码，或在这里输入配对码。",
   pairAgain: "电脑不再认得这台手机了。你写的内容都还留在这里。",
   pairAgainHow: "请在电脑的 /pair/ 页面上找到你的名字，选择“再配对一台设备”，原来的对话就会回来。",
@@ -209,7 +209,7 @@ export const ZH = {
     connected: "已连接",
     ready: "可以连接",
     loading: (percent) => `正在加载${percent === null ? "" : `，${percent}%`}`,
-    failed: "可以连接，但模型用不了",
+    failed: "模型用不了",
     version: "版本不同",
     away: "连不上",
     strange: "连不上；它的地址归另一台电脑了",
@@ -222,7 +222,5 @@ export const ZH = {
   helpCodeText: (port) => `在启动服务的终端里，也在电脑自己的浏览器里：http://127.0.0.1:${port}/pair/`,
   helpNetwork: "连不上怎么办？",
   helpFind: "查找电脑",
-  offlineAsk: "未连接",
   unpairedBar: "已取消配对。你写的内容都还留着。",
-  movedTo: (at) => `电脑换到 ${at} 了。`,
 };

@@ -42,6 +42,21 @@ describe("Place", () => {
     expect(await place.sure()).toBe(false);
   });
 
+  it("tells whenever the computer was there, with the name that it has by then", async () => {
+    const pc = new FakeComputer();
+    const { place, net } = made(pc);
+    const names = [];
+    place.onSeen = () => names.push(place.host);
+    await place.sure();
+    pc.host = "pc.local";
+    place.doubt();
+    await place.sure();
+    net.places[BASE] = new FakeComputer({ id: "c-2", host: "other.local" });
+    place.doubt();
+    await place.sure();
+    expect(names).toEqual(["", "pc.local"]);
+  });
+
   it("goes to another address, also in the middle of a look", async () => {
     const { place, net, time } = made(null);
     const looking = place.sure();

@@ -42,6 +42,11 @@ def find(name: str, by: str, seconds: str) -> str:
     return " ".join(resolver.parsed_addresses())
 
 
+def find_from(by: str, name: str) -> str:
+    """For a program that adds the name to its own command."""
+    return find(name, by, "3")
+
+
 class Found(ServiceListener):
     def __init__(self) -> None:
         self.servers: list[str] = []
@@ -84,4 +89,4 @@ def claim(name: str, ip: str) -> str:
     return ""
 
 
-print({"get": get, "find": find, "browse": browse, "pair": pair, "claim": claim}[sys.argv[1]](*sys.argv[2:]))
+print({"get": get, "find": find, "find_from": find_from, "browse": browse, "pair": pair, "claim": claim}[sys.argv[1]](*sys.argv[2:]))

@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import contextlib
-import itertools
 import os
 import re
 import select
 import shutil
-import signal
 import socket
 import subprocess
 import sys
@@ -21,36 +18,13 @@ import pytest
 
 from llmsite.serve import mdns
 from tests.end_to_end.server import Server
+from tests.llmsite.serve.netns import PORT, Network, ip, network
 from tests.llmsite.serve.process import ROOT, START_S, environment, serving
 
 fcntl, pty, termios = (pytest.importorskip(name, reason="network namespaces are Linux's") for name in ("fcntl", "pty", "termios"))
 pytestmark = [pytest.mark.netns, pytest.mark.process]
 
-PORT = 8000
-_number = itertools.count()
-PHONE = Path(__file__).with_name("phone.py")
 REDEEM = "import django, sys; django.setup(); from chat.pairing import redeem; redeem(code=sys.argv[1], name='Test phone')"
-
-
-def ip(*arguments: str, inside: str | None = None) -> None:
-    subprocess.run(["ip", *(["-n", inside] if inside else []), *arguments], check=True, capture_output=True, text=True)
-
-
-def why_not() -> str:
-    """Why namespaces cannot be made here, '' when they can."""
-    if sys.platform != "linux":
-        return "network namespaces are Linux's"
-    if os.geteuid() != 0:
-        return "network namespaces need root"
-    if not shutil.which("ip"):
-        return "the command ip is missing (package iproute2)"
-    name = f"llmsite-probe-{os.getpid()}"
-    try:
-        ip("netns", "add", name)
-    except subprocess.CalledProcessError as error:
-        return f"network namespaces cannot be made here: {error.stderr.strip()}"
-    ip("netns", "delete", name)
-    return ""
 
 
 def everywhere(kind: Literal["uvicorn", "daphne", "runserver"]) -> list[str]:
@@ -65,111 +39,10 @@ def everywhere(kind: Literal["uvicorn", "daphne", "runserver"]) -> list[str]:
             return [sys.executable, "manage.py", "runserver", f"{everything}:{PORT}"]
 
 
-class Network:
-    """Two namespaces, `computer` and `phone`, each with loopback, joined by a cable whose ends have no address yet."""
-
-    def __init__(self) -> None:
-        tag = f"{os.getpid() % 10000}-{next(_number)}"
-        self.computer, self.phone = f"llmsite-c{tag}", f"llmsite-p{tag}"
-        for name in (self.computer, self.phone):
-            ip("netns", "add", name)
-            ip("link", "set", "lo", "up", inside=name)
-        ip("link", "add", "wlan0", "type", "veth", "peer", "name", "wlan0", "netns", self.phone, inside=self.computer)
-        for name in (self.computer, self.phone):
-            ip("link", "set", "wlan0", "up", inside=name)
-
-    def add(self, address: str, phone: str | None = None) -> None:
-        ip("address", "add", f"{address}/24", "dev", "wlan0", inside=self.computer)
-        if phone:
-            ip("address", "add", f"{phone}/24", "dev", "wlan0", inside=self.phone)
-
-    def remove(self, address: str) -> None:
-        ip("address", "delete", f"{address}/24", "dev", "wlan0", inside=self.computer)
-
-    @property
-    def on_the_computer(self) -> list[str]:
-        return ["ip", "netns", "exec", self.computer]
-
-    @property
-    def on_the_phone(self) -> list[str]:
-        return ["ip", "netns", "exec", self.phone, sys.executable, str(PHONE)]
-
-    def get(self, url: str, *, ip: str = "") -> str:
-        """What the phone gets; from `ip`, should it not know the name."""
-        return self._ask(*self.on_the_phone, "get", url, ip)
-
-    def page(self) -> str:
-        """/pair/ as the computer's own browser sees it."""
-        return self._ask(*self.on_the_computer, sys.executable, str(PHONE), "get", f"http://127.0.0.1:{PORT}/pair/", "")
-
-    def finds(self, name: str, *, by: str = "192.168.77.2", seconds: float = 3) -> str:
-        """The addresses that the phone finds for a name by asking around, "" for none."""
-        return self._ask(*self.on_the_phone, "find", name, by, str(seconds)).strip()
-
-    def finds_service(self) -> str:
-        """What the phone finds when it looks for any web server in the room."""
-        return self._ask(*self.on_the_phone, "browse", "192.168.77.2").strip()
-
-    def pairs(self, name: str, ip: str, code: str) -> str:
-        """The status and the cookies that pairing by a name gives."""
-        return self._ask(*self.on_the_phone, "pair", f"{name}:{PORT}", ip, code).strip()
-
-    def wait_for(self, text: str, url: str) -> None:
-        """Until the phone gets `text` from there."""
-        deadline = time.monotonic() + START_S
-        got = ""
-        while text not in got:
-            assert time.monotonic() < deadline, got
-            with contextlib.suppress(subprocess.CalledProcessError):
-                got = self.get(url)
-
-    @contextlib.contextmanager
-    def claiming(self, name: str, ip: str) -> Iterator[None]:
-        """The phone itself answers to a name."""
-        with subprocess.Popen([*self.on_the_phone, "claim", name, ip], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
-            assert process.stdout
-            assert process.stdout.readline() == "claimed\n"
-            try:
-                yield
-            finally:
-                process.kill()
-
-    @contextlib.contextmanager
-    def running(self, server: Server, command: list[str]) -> Iterator[None]:
-        """A server that is started by another command than ours."""
-        process = subprocess.Popen(
-            [*self.on_the_computer, *command],
-            cwd=ROOT,
-            env=server.environment,
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-            start_new_session=True,
-        )
-        try:
-            yield
-        finally:
-            os.killpg(process.pid, signal.SIGKILL)
-            process.wait(10)
-
-    @staticmethod
-    def _ask(*command: str) -> str:
-        return subprocess.run(command, check=True, capture_output=True, text=True, timeout=30).stdout
-
-    def delete(self) -> None:
-        for name in (self.computer, self.phone):
-            with contextlib.suppress(subprocess.CalledProcessError):
-                ip("netns", "delete", name)
-
-
 @pytest.fixture
 def net() -> Iterator[Network]:
-    if reason := why_not():
-        pytest.skip(reason)
-    network = Network()
-    try:
-        yield network
-    finally:
-        network.delete()
+    with network() as made:
+        yield made
 
 
 def test_a_phone_reaches_the_address_that_is_shown(net: Network, tmp_path: Path) -> None:
