@@ -15,6 +15,7 @@ import argparse
 import json
 import re
 import shutil
+import sys
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -36,6 +37,7 @@ MARKS = "<!-- benchmarks/phone.py: begin -->", "<!-- benchmarks/phone.py: end --
 SCREEN: dict[str, Any] = {"viewport": {"width": 390, "height": 844}, "device_scale_factor": 2, "is_mobile": True, "has_touch": True, "locale": "en"}
 MESSAGES = 200
 WINDOW_MS = 6000
+PATIENCE_MS = 180_000
 SLOW = 4
 """How much slower than this computer's processor a mid-range phone's is taken to be: what developers' tools offer under that name."""
 HOTSPOT = {"offline": False, "latency": 10, "downloadThroughput": 20e6 / 8, "uploadThroughput": 20e6 / 8}
@@ -102,6 +104,7 @@ class Bench:
         """A browser that has seen nothing of us yet."""
         context = self.browser.new_context(**SCREEN)
         page = context.new_page()
+        page.set_default_timeout(PATIENCE_MS)
         try:
             yield page, context.new_cdp_session(page)
         finally:
@@ -186,12 +189,13 @@ def run(rounds: int) -> Json:
     with tempfile.TemporaryDirectory() as folder, Ours("fake", 64, Path(folder)) as server, sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=shutil.which("chromium"), args=FLAGS)
         bench = Bench(browser, f"http://127.0.0.1:{server.port}")
-        for _ in range(rounds):
+        for number in range(rounds):
             for way in (CLIENT, PAGE):
                 starts[way.name].append(bench.start(way))
             for slow, ways in streams.items():
                 for way in STREAMING:
                     ways[way.name].append(bench.stream(way, int(slow)))
+            print(f"round {number + 1} of {rounds}", file=sys.stderr, flush=True)
         browser.close()
     load = psutil.getloadavg()[1]
     return {
