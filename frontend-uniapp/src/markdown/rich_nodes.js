@@ -47,7 +47,8 @@ const isDrawing = (node) => !node.classes && node.children?.some((child) => chil
 function drawing(node) {
   const { width = "100%", height = "100%", viewBox, preserveAspectRatio = "xMidYMid meet" } = node.attributes;
   const box = viewBox ? ` viewBox="${quoted(viewBox)}" preserveAspectRatio="${quoted(preserveAspectRatio)}"` : "";
-  const size = viewBox ? ` width="${quoted(width)}" height="${quoted(height)}"` : "";
+  // Lines are as long as what they strike through, and drawn by their stroke.
+  const size = viewBox ? ` width="${quoted(width)}" height="${quoted(height)}"` : ' stroke="black"';
   const source = `<svg xmlns="http://www.w3.org/2000/svg"${size}${box}>${node.children.map((child) => child.toMarkup()).join("")}</svg>`;
   const address = `url(data:image/svg+xml,${encodeURIComponent(source).replace(/[!'()*]/g, (sign) => `%${sign.charCodeAt(0).toString(16)}`)})`;
   const side = ALIGNED[preserveAspectRatio.slice(0, 4)] ?? "center";

@@ -46,7 +46,7 @@ test("what a model may be made to say becomes text and links to follow, and noth
   expect(VECTORS.length).toBeGreaterThan(200);
   for (const vector of VECTORS) expect([...grown(vector, 3), ...grown(`before ${vector} after`, 5)], vector).toEqual([]);
   expect(grown(VECTORS.join("\n\n"), 997)).toEqual([]);
-});
+}, 120_000);
 
 test("no link leads where only a script or this server is", () => {
   const hrefs = JSON.stringify(made(VECTORS.join("\n\n"))).match(/"href":"[^"]*"/g);
@@ -70,7 +70,7 @@ describe("nothing takes long", () => {
       coloured(prism, language || "js", code);
       expect(performance.now() - from).toBeLessThan(MOST_MS);
     }
-  });
+  }, 60_000);
 
   const SIGNS = ["/", "'", '"', "`", "<a ", "{", "(", "[", "/*", "<!--", "$", "#", "\\", "a=", "*", "=>", "class ", "@", "-", "\t"];
   const LANGUAGES = "js ts jsx tsx html css json python bash powershell c cpp csharp java kotlin scala go rust swift dart php ruby lua r matlab sql yaml toml ini docker makefile diff latex".split(" ");

@@ -5,7 +5,7 @@
  */
 
 import { copy, growText, make } from "../dom.js";
-import { languageName } from "../languages.js";
+import { languageName } from "../language_names.js";
 import { colour, isColoured, known } from "./highlight.js";
 
 const COPIED_MS = 1_500;
