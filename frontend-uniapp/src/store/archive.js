@@ -95,6 +95,12 @@ export class Archive {
     return this.#index()[id]?.stale ?? 0;
   }
 
+  /** Those of which something is missing here. @param {string[]} ids @returns {string[]} */
+  behind(ids) {
+    const index = this.#index();
+    return ids.filter((id) => !index[id] || index[id].stale > 0);
+  }
+
   /** It was changed elsewhere: what is kept is behind. @param {string} id */
   outdate(id) {
     const index = this.#index();

@@ -55,7 +55,8 @@ export class Keeper {
     this.session = session;
     this.conversations = conversations;
     const isOpen = (id) => id === session.state.conversation;
-    this.sync = new Sync({ api: this.api, archive: this.archive, conversations, isOpen, wait: this.wait });
+    const over = (item) => this.edits.over(item);
+    this.sync = new Sync({ api: this.api, archive: this.archive, conversations, over, isOpen, wait: this.wait });
   }
 
   /** Nothing is written any more. */
@@ -113,7 +114,9 @@ export class Keeper {
   now() {
     this.around.timers.clear(this.#timer);
     this.#timer = null;
-    if (this.#open && !this.#closed) this.#write(this.#open);
+    if (this.#closed) return;
+    if (this.#open) this.#write(this.#open);
+    this.sync.saveList();
   }
 
   #write(id, stale) {

@@ -21,6 +21,7 @@ export const TRIES = 10;
  * @property {import("../chat/api.js").Api} api
  * @property {import("./archive.js").Archive} archive
  * @property {import("../chat/conversations.js").Conversations} conversations
+ * @property {(item: import("../chat/conversations.js").Conversation) => import("../chat/conversations.js").Conversation|null} over What this person has made of it meanwhile.
  * @property {(id: string) => boolean} isOpen Whether somebody else keeps it: the open one is asked for when it is shown.
  * @property {(ms: number) => Promise<void>} wait
  */
@@ -29,6 +30,7 @@ export class Sync {
   /** @type {Promise<void>|null} */
   #running = null;
   #again = false;
+  #saved = "";
   #closed = false;
   /** What found no room is not asked for again and again. @type {Set<string>} */
   #tooMuch = new Set();
@@ -39,7 +41,7 @@ export class Sync {
     const { archive, conversations } = around;
     const list = archive.list;
     this.cursor = list?.cursor ?? "";
-    if (list) conversations.restore(list);
+    if (list) conversations.restore({ ...list, items: list.items.map((item) => around.over(item)).filter(Boolean) });
   }
 
   /** What is new? Asked again once more when it was asked meanwhile. Fails silently where the computer cannot be reached. */
@@ -59,6 +61,9 @@ export class Sync {
   /** The list as it is shown, also what was changed here. */
   saveList() {
     const { archive, conversations } = this.around;
+    const now = `${conversations.version} ${this.cursor}`;
+    if (now === this.#saved) return;
+    this.#saved = now;
     archive.saveList({ items: conversations.items, next: conversations.next, cursor: this.cursor });
   }
 
@@ -134,8 +139,7 @@ export class Sync {
   #wanted() {
     const { archive, conversations, isOpen } = this.around;
     const newest = [...conversations.items].sort((one, other) => Date.parse(other.updated_at) - Date.parse(one.updated_at)).slice(0, NEWEST);
-    const isBehind = (id) => archive.stale(id) > 0 || !archive.has(id);
-    return newest.map(({ id }) => id).filter((id) => isBehind(id) && !isOpen(id) && !this.#tooMuch.has(id));
+    return archive.behind(newest.map(({ id }) => id)).filter((id) => !isOpen(id) && !this.#tooMuch.has(id));
   }
 
   async #fetch(id) {

@@ -145,8 +145,8 @@ describe("killed in mid-answer", () => {
     expect(again.text).toEqual(["why?", server.text("run-1")]);
   });
 
-  test("killed at any point, again and again: in the end it has exactly what the server has", () => {
-    forAll(120, (chance, seed) => {
+  test("killed at any point, again and again: in the end it has exactly what the server has", { timeout: 60_000 }, () => {
+    forAll(60, (chance, seed) => {
       const server = new FakeServer(chance);
       let app = new App(server, { seed });
       app.connect();
