@@ -15,9 +15,8 @@ import argparse
 import json
 import re
 import shutil
-import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -36,7 +35,7 @@ from benchmarks.serve import machine
 MARKS = "<!-- benchmarks/phone.py: begin -->", "<!-- benchmarks/phone.py: end -->"
 SCREEN: dict[str, Any] = {"viewport": {"width": 390, "height": 844}, "device_scale_factor": 2, "is_mobile": True, "has_touch": True, "locale": "en"}
 MESSAGES = 200
-WINDOW_MS = 6000
+WINDOW_MS = 5000
 PATIENCE_MS = 180_000
 SLOW = 4
 """How much slower than this computer's processor a mid-range phone's is taken to be: what developers' tools offer under that name."""
@@ -127,7 +126,7 @@ class Bench:
     def _visit(self, page: Page, way: Way) -> Json:
         page.goto(self.http + way.path)
         page.wait_for_selector(way.field, state="attached")
-        page.wait_for_timeout(1500)  # so that nothing of it is under way in the next visit
+        page.wait_for_timeout(1000)  # so that nothing of it is under way in the next visit
         return dict(page.evaluate(TIMES))
 
     # --- how smooth it stays ---
@@ -183,29 +182,24 @@ class Bench:
         return float(sum(one["cpuTime"] for one in found if one["type"] == "renderer"))
 
 
-def run(rounds: int) -> Json:
-    starts: dict[str, list[Json]] = {way.name: [] for way in (CLIENT, PAGE)}
-    streams: dict[str, dict[str, list[Json]]] = {str(slow): {way.name: [] for way in STREAMING} for slow in (1, SLOW)}
+def run(rounds: int, keep: Callable[[Json], None]) -> Json:
+    """`keep` gets all figures after each round: one that is cut off keeps those before."""
+    found: Json = {"when": datetime.now(UTC).strftime("%Y-%m-%d"), "machine": machine(), "rounds": 0}
+    found["start"] = {way.name: [] for way in (CLIENT, PAGE)}
+    found["stream"] = {str(slow): {way.name: [] for way in STREAMING} for slow in (1, SLOW)}
     with tempfile.TemporaryDirectory() as folder, Ours("fake", 64, Path(folder)) as server, sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=shutil.which("chromium"), args=FLAGS)
         bench = Bench(browser, f"http://127.0.0.1:{server.port}")
         for number in range(rounds):
             for way in (CLIENT, PAGE):
-                starts[way.name].append(bench.start(way))
-            for slow, ways in streams.items():
+                found["start"][way.name].append(bench.start(way))
+            for slow, ways in found["stream"].items():
                 for way in STREAMING:
                     ways[way.name].append(bench.stream(way, int(slow)))
-            print(f"round {number + 1} of {rounds}", file=sys.stderr, flush=True)
+            found |= {"rounds": number + 1, "load": round(psutil.getloadavg()[2], 1)}
+            keep(found)
         browser.close()
-    load = psutil.getloadavg()[1]
-    return {
-        "when": datetime.now(UTC).strftime("%Y-%m-%d"),
-        "machine": machine(),
-        "load": round(load, 1),
-        "rounds": rounds,
-        "start": starts,
-        "stream": streams,
-    }
+    return found
 
 
 # --- into words ----------------------------------------------------------------------------------------------------------------------
@@ -265,16 +259,14 @@ def section(found: Json) -> str:
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--json", type=Path, help="write all figures to this file")
+    parser.add_argument("--json", type=Path, help="write all figures to this file, after each round")
     parser.add_argument("--write", action="store_true", help="put the tables into docs/performance.md")
     options = parser.parse_args()
     if not (ROOT / "frontend-uniapp" / "dist" / "build" / "h5" / "index.html").is_file():
         parser.error("the phone client is not built: npm run build:h5 --prefix frontend-uniapp")
-    found = run(options.rounds)
+    found = run(options.rounds, lambda so_far: options.json.write_text(json.dumps(so_far), encoding="utf-8") if options.json else None)
     text = section(found)
     print(text)
-    if options.json:
-        options.json.write_text(json.dumps(found), encoding="utf-8")
     if options.write:
         file = ROOT / "docs" / "performance.md"
         begin, end = map(re.escape, MARKS)
