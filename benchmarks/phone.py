@@ -207,10 +207,10 @@ def run(rounds: int, keep: Callable[[Json], None]) -> Json:
 
 def start_table(starts: dict[str, list[Json]]) -> str:
     lines = [
-        "| ms | first picture | first text | field ready | kB received | again: first text | again: field ready |",
+        "| ms | first picture | first text | field ready | kB received | again: first picture | again: field ready |",
         "|---|---:|---:|---:|---:|---:|---:|",
     ]
-    columns = [("first", "paint"), ("first", "text"), ("first", "usable"), ("first", "kilobytes"), ("again", "text"), ("again", "usable")]
+    columns = [("first", "paint"), ("first", "text"), ("first", "usable"), ("first", "kilobytes"), ("again", "paint"), ("again", "usable")]
     for name, rounds in starts.items():
         lines.append(f"| {name} | " + " | ".join(f"{median(one[visit][what] for one in rounds):.0f}" for visit, what in columns) + " |")
     pairs = list(zip(starts[CLIENT.name], starts[PAGE.name], strict=True))
