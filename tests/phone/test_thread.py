@@ -30,8 +30,10 @@ def long_press(what: Locator) -> None:
 
 
 def ask_again(phone: Phone, button: str) -> None:
+    before = phone.last.get_attribute("data-id")
+    assert before
     phone.button(button).last.tap()
-    expect(phone.button("stop")).to_be_visible()
+    expect(phone.last).not_to_have_attribute("data-id", before)
     phone.finished()
 
 
@@ -320,10 +322,17 @@ def test_a_long_conversation_is_drawn_where_it_is_read(phone_server: Server, ope
     assert phone.page.locator(".message").count() <= 40
 
 
-LONG_TASKS = """() => {
-  window.longTasks = [];
-  new PerformanceObserver((list) => list.getEntries().forEach((one) => longTasks.push(Math.round(one.duration)))).observe({ type: 'longtask' });
-}"""
+def test_a_message_that_was_found_is_shown(phone_server: Server, open_phone: OpenPhone) -> None:
+    phone = open_phone(phone_server.port)
+    import_long(phone, 60, "Searched")
+    phone.reload()
+    phone.open_drawer().locator(".drawer-search input").fill("Question number 7?")
+    phone.drawer.get_by_text("Question number 7?").last.tap()
+    found = phone.users.filter(has_text="Question number 7?")
+    expect(found).to_be_in_viewport()
+    expect(phone.button("to_end")).to_be_visible()
+    phone.button("to_end").tap()
+    expect(phone.page.get_by_text("Number 59.")).to_be_in_viewport()
 
 
 def test_an_answer_grows_alone(phone_server: Server, open_phone: OpenPhone) -> None:

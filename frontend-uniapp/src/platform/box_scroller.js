@@ -17,7 +17,7 @@ export class BoxScroller {
   constructor(onMove) {
     this.onMove = onMove;
     this.following = new Following();
-    /** What is read now, and where on the screen it stands. @type {{element: Element, top: number}|null} */
+    /** What is read now, and where it stands: on the screen, when the box was scrolled so far. @type {{element: Element, top: number, scrolled: number}|null} */
     this.anchor = null;
     this.ends = [];
   }
@@ -92,12 +92,15 @@ export class BoxScroller {
   }
 
   #remember() {
-    this.anchor = this.following.follows ? null : anchorIn(this.content, this.box.getBoundingClientRect().top);
+    const found = this.following.follows ? null : anchorIn(this.content, this.box.getBoundingClientRect().top);
+    this.anchor = found && { ...found, scrolled: this.box.scrollTop };
   }
 
   #keep() {
-    if (!this.anchor?.element.isConnected) return this.#remember();
-    const moved = this.anchor.element.getBoundingClientRect().top - this.anchor.top;
+    if (!this.anchor?.element.isConnected) return void this.#remember();
+    const { element, top, scrolled } = this.anchor;
+    // What the reader has scrolled since is theirs, and no event may have told of it yet.
+    const moved = element.getBoundingClientRect().top - top + this.box.scrollTop - scrolled;
     if (Math.abs(moved) < 1) return;
     this.box.scrollTop += moved;
     this.#remember();
