@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any
 
 import pytest
 from playwright.sync_api import Page, expect
@@ -87,19 +86,16 @@ def fits(page: Page) -> list[str]:
 def test_every_screen(phone_server: Server, open_phone: OpenPhone, locale: str, scheme: str) -> None:
     phone = open_phone(phone_server.port, locale=locale, color_scheme=scheme)
     assert phone.page.locator("html").get_attribute("lang") == ("zh-Hans" if locale == "zh-CN" else "en")
-    wrong: dict[str, Any] = {}
-    for screen in screens(phone):
-        if found := serious(phone.page) + fits(phone.page):
-            wrong[screen] = found
-    assert wrong == {}
+    wrong = [f"{screen}: {found}" for screen in screens(phone) for found in serious(phone.page) + fits(phone.page)]
+    assert not wrong, "\n".join(wrong)
 
 
 @pytest.mark.usefixtures("_talks")
 @pytest.mark.parametrize("width", [320, 360, 768, 1280])
 def test_no_screen_is_wider_than_the_device(phone_server: Server, open_phone: OpenPhone, width: int) -> None:
     phone = open_phone(phone_server.port, viewport={"width": width, "height": 720})
-    wrong = {screen: found for screen in screens(phone) if (found := fits(phone.page))}
-    assert wrong == {}
+    wrong = [f"{screen}: {found}" for screen in screens(phone) for found in fits(phone.page)]
+    assert not wrong, "\n".join(wrong)
 
 
 def test_a_column_on_wide_screens(phone_server: Server, open_phone: OpenPhone) -> None:
@@ -108,10 +104,12 @@ def test_a_column_on_wide_screens(phone_server: Server, open_phone: OpenPhone) -
     phone.field.press("Enter")
     expect(phone.answers).to_have_count(1)
     phone.finished()
-    for box in (phone.last.bounding_box(), phone.page.locator(".composer textarea").bounding_box()):
+    around = phone.page.locator(".thread").bounding_box()
+    assert around
+    for box in (phone.last.bounding_box(), phone.page.locator(".composer-box").bounding_box()):
         assert box
         assert box["width"] <= 760
-        assert abs(box["x"] + box["width"] / 2 - 640) < 60
+        assert abs((box["x"] + box["width"] / 2) - (around["x"] + around["width"] / 2)) < 12, "in the middle of what is left beside the list"
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
@@ -151,8 +149,8 @@ def test_larger_text_makes_everything_larger_and_still_fits(phone_server: Server
         sizes.append(float(phone.last.locator(".answer-text").evaluate("(one) => parseFloat(getComputedStyle(one).fontSize)")))
     assert sizes == sorted(set(sizes)), "each is larger than the one before"
     assert sizes[1] == 16
-    wrong = {screen: found for screen in screens(phone) if (found := fits(phone.page))}
-    assert wrong == {}
+    wrong = [f"{screen}: {found}" for screen in screens(phone) for found in fits(phone.page)]
+    assert not wrong, "\n".join(wrong)
 
 
 @pytest.mark.usefixtures("_talks")
