@@ -17,6 +17,7 @@ from tests.end_to_end.server import Server
 from tests.end_to_end.store import Store
 from tests.phone.conftest import OpenBrowser, OpenPhone
 from tests.phone.phone import Phone
+from tests.proxy import Proxy
 
 pytestmark = [pytest.mark.browser, pytest.mark.process]
 
@@ -51,10 +52,10 @@ def server(h5: Path, folder: Path) -> Iterator[Server]:
 def paired(server: Server, open_browser: OpenBrowser) -> OpenPaired:
     """Opens the client of somebody's phone that is paired, a further device of the computer's own person."""
 
-    def open_(name: str, **options: Any) -> Phone:
+    def open_(name: str, *, port: int = 0, **options: Any) -> Phone:
         page = open_browser(stranger=True, **options)
         page.context.add_cookies([{"name": "llmsite_device", "value": token(page, server, name), "url": server.http}])
-        return Phone(page, server.http, options.get("locale", "en")).open()
+        return Phone(page, f"http://127.0.0.1:{port or server.port}", options.get("locale", "en")).open()
 
     return open_
 
@@ -403,29 +404,32 @@ def test_a_phone_is_named_brings_another_and_shuts_it_out(server: Server, paired
 
 def test_clearing_says_what_is_lost_and_forgets_all(server: Server, paired: OpenPaired, guard: Guard) -> None:
     guard.expected += NETWORK_FAILS
-    phone = paired("my phone")
-    page = phone.page
-    phone.ask("keep me on the computer")
-    page.context.set_offline(True)
-    phone.say("never sent")
-    expect(phone.page.locator(".message.user")).to_have_count(2)
-    go(phone)
-    page.get_by_role("radio", name="Dark").tap()
-    panel = go(phone, "data")
-    expect(panel).to_contain_text("Nothing. No other computer is asked for anything.")
-    page.get_by_role("button", name="Clear this phone").tap()
-    question = page.get_by_role("dialog")
-    expect(question).to_contain_text("1 unsent message is lost with it.")
-    question.get_by_role("button", name="Clear this phone").tap()
-    expect(phone.field).to_be_visible()
-    page.context.set_offline(False)
-    phone.reload()
-    left = page.evaluate("Object.keys(localStorage).filter(name => /outbox|draft|start|unsaved/.test(name))")
-    assert [name for name in left if page.evaluate("name => localStorage.getItem(name)", name) not in ("[]", "{}", "")] == []
-    expect(page.locator("html")).not_to_have_attribute("data-theme", "dark")
-    phone.open_drawer()
-    expect(phone.row("keep me on the computer").first).to_be_visible()
-    assert "never sent" not in page.evaluate("JSON.stringify(localStorage)")
+    with Proxy(server.port) as proxy:
+        phone = paired("my phone", port=proxy.port)
+        page = phone.page
+        phone.ask("keep me on the computer")
+        go(phone)
+        page.get_by_role("radio", name="Dark").tap()
+        leave(phone)
+        proxy.cut()
+        expect(phone.offline).to_be_visible()
+        phone.say("never sent")
+        expect(phone.page.locator(".message.user")).to_have_count(2)
+        panel = go(phone, "data")
+        expect(panel).to_contain_text("Nothing. No other computer is asked for anything.")
+        page.get_by_role("button", name="Clear this phone").tap()
+        question = page.get_by_role("dialog")
+        expect(question).to_contain_text("1 unsent message is lost with it.")
+        question.get_by_role("button", name="Clear this phone").tap()
+        expect(phone.field).to_be_visible()
+        kept = page.evaluate("JSON.stringify({...localStorage})")
+        assert not [text for text in ("never sent", "keep me on the computer") if text in kept], kept
+        expect(page.locator("html")).not_to_have_attribute("data-theme", "dark")
+        proxy.heal()
+        phone.reload()
+        phone.open_drawer()
+        expect(phone.row("keep me on the computer").first).to_be_visible()
+        assert "never sent" not in page.evaluate("JSON.stringify({...localStorage})")
 
 
 def test_unpairing_leaves_nothing_and_leads_to_the_way_in(server: Server, paired: OpenPaired, guard: Guard) -> None:
