@@ -67,8 +67,8 @@ NAMES = {
     },
 }
 
-SAID = ".bubble-text, .message-text"
-ANSWER = ".answer-text, .message-text"
+SAID = ".bubble-text"
+ANSWER = ".answer-text"
 SCROLLER = """() => [...document.querySelectorAll('.thread, .thread *')].find((one) =>
   /auto|scroll/.test(getComputedStyle(one).overflowY) && one.clientHeight > 0)"""
 

@@ -183,7 +183,10 @@ def queue(place: Place) -> Page:
     phone = place.open(place.fake)
     phone.say({"en": "How are you?", "zh-CN": "你好吗？"}[place.locale])
     expect(phone.page.locator(".status")).to_be_visible()
-    return phone.page
+    _rest(phone.page)
+    place_shot[phone.page] = phone.page.screenshot()
+    with away(place.fake):  # the next picture does not wait behind these answers
+        return phone.page
 
 
 def stopped(place: Place) -> Page:
@@ -292,18 +295,6 @@ def connect_refused(place: Place) -> Page:
     page.locator(".address-go").tap()
     page.locator(".address-why").wait_for()
     page.locator(".help-title").first.tap()
-    return page
-
-
-def connect_away(place: Place) -> Page:
-    page = place.stranger(place.fake)
-    page.locator(".code").wait_for()
-    with away(place.fake):
-        page.evaluate("dispatchEvent(new Event('online'))")
-        page.goto(page.url.split("#")[0] + "#/pages/chat/chat")
-        page.locator(".way-problem").wait_for()
-        _rest(page)
-        place_shot[page] = page.screenshot()
     return page
 
 
