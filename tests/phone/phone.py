@@ -158,6 +158,11 @@ class Phone:
     def stop(self) -> None:
         self.button("stop").tap()
 
+    def loaded(self, chunk: str) -> None:
+        """Wait for the code of a page that is loaded ahead: it is needed when the computer is away."""
+        wanted = f"() => performance.getEntriesByType('resource').some((one) => one.name.includes('{chunk}') && one.name.endsWith('.js'))"
+        self.page.wait_for_function(wanted)
+
     def open_drawer(self) -> Locator:
         """On a wide screen it is always open."""
         if self.button("drawer").count():

@@ -211,6 +211,7 @@ def test_offline_it_is_kept_and_stored_when_the_computer_is_back(server: Server,
     guard.expected += NETWORK_FAILS
     phone = open_phone(server.port)
     phone.ask("hello")
+    phone.loaded("settings-settings")
     phone.page.context.set_offline(True)
     go(phone, "sampling")
     phone.page.locator(".preset", has_text="Creative").tap()

@@ -95,11 +95,14 @@ export class Opened {
   }
 
   async #again(id) {
+    // One that was begun here, and that the computer has not confirmed: it may not be there yet.
+    if (!(id in this.session.state.leaves)) return;
+    const before = this.#mark(id);
     try {
       await this.#fetch(id, () => this.session.state.conversation === id);
     } catch (error) {
-      const waits = this.session.state.pending.some((item) => item.conversation === id);
-      if (error.status === 404 && !waits && this.session.state.leaves[id] && this.session.state.conversation === id) this.gone(id);
+      const same = before === this.#mark(id) && !this.session.state.pending.some((item) => item.conversation === id);
+      if (error.status === 404 && same && this.session.state.conversation === id) this.gone(id);
     }
   }
 

@@ -15,6 +15,8 @@ export function useFieldName(root, said) {
   const tell = () => {
     const { label, wrong = false } = said();
     const field = (root.value?.$el ?? root.value)?.querySelector?.("input, textarea");
+    // Only the field itself: two things of one name are one too many.
+    field?.closest("uni-input, uni-textarea")?.removeAttribute("aria-label");
     field?.setAttribute("aria-label", label);
     field?.setAttribute("aria-invalid", String(wrong));
   };
