@@ -249,12 +249,12 @@ class Client {
     this.keeper.noticed();
   }
 
-  /** Where an answer begins there is something new for the list; where one ends, for what is kept. */
+  /** Where an answer begins or ends there is something new for the list; where one ends, also for what is kept. */
   #noticeRunning(running) {
     if (sameSet(running, client.running)) return;
-    if ([...running].some((id) => !client.running.has(id))) this.keeper.online();
-    else this.keeper.now();
+    if ([...client.running].some((id) => !running.has(id))) this.keeper.now();
     client.running = running;
+    this.keeper.online();
   }
 
   /** Conversations of which the computer knows nothing yet. */
