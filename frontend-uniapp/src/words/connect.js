@@ -108,7 +108,7 @@ export const EN = {
 
   help: "Help",
   helpCode: "Where is the code?",
-  helpCodeText: (port) => `In the terminal where the server was started, and on the computer itself at http://127.0.0.1:${port}/pair/.`,
+  helpCodeText: (port) => `The code is in the terminal where the server was started, and on the computer itself at http://127.0.0.1:${port}/pair/.`,
   helpNetwork: "It does not connect",
   helpFind: "Find the computer",
   unpairedBar: "Not paired any more. What you wrote is kept.",
@@ -184,10 +184,10 @@ export const ZH = {
   },
 
   pairTitle: (name) => `与“${name}”配对`,
-  pairThis: "配对这台手机",
+  pairThis: "配对这部手机",
   pairLead: "请扫描电脑上的二维码，或输入配对码。",
   pairLeadPage: "用手机相机扫描电脑屏幕上的二维码，或在这里输入配对码。",
-  pairAgain: "电脑不再认得这台手机了。你写的内容都还留在这里。",
+  pairAgain: "电脑不再认得这部手机了。你写的内容都还留在这里。",
   pairAgainHow: "请在电脑的 /pair/ 页面上找到你的名字，选择“再配对一台设备”，原来的对话就会回来。",
   pairCode: "配对码",
   pairDo: "配对",
@@ -219,7 +219,7 @@ export const ZH = {
 
   help: "帮助",
   helpCode: "二维码和配对码在哪里？",
-  helpCodeText: (port) => `在启动服务的终端里，也在电脑自己的浏览器里：http://127.0.0.1:${port}/pair/`,
+  helpCodeText: (port) => `二维码和配对码显示在启动服务的终端里，也在电脑自己的浏览器里：http://127.0.0.1:${port}/pair/`,
   helpNetwork: "连不上怎么办？",
   helpFind: "查找电脑",
   unpairedBar: "已取消配对。你写的内容都还留着。",
