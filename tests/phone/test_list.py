@@ -208,6 +208,18 @@ def test_beside_the_chat_where_there_is_room(phone_server: Server, open_phone: O
     assert not serious(phone.page)
 
 
+def test_the_list_follows_the_answer_that_is_read(phone_server: Server, open_phone: OpenPhone) -> None:
+    """Its dot goes with the answer's end, and its line says what was answered."""
+    phone = open_phone(phone_server.port, viewport={"width": 1200, "height": 800}, is_mobile=False)
+    phone.say("!say 41")
+    phone.streaming()
+    row = phone.drawer.locator(".conversation-open")
+    expect(row.locator(".conversation-dot")).to_be_visible()
+    phone.finished()
+    expect(row.locator(".conversation-dot")).to_have_count(0, timeout=1_000)
+    expect(row).to_contain_text(words(3))
+
+
 def test_many_are_listed_as_one_scrolls(fresh: FreshServer, open_phone: OpenPhone) -> None:
     server = fresh(LLMSITE_LIMITS__REQUESTS_PER_MINUTE="100000")
     for number in range(130):
