@@ -227,6 +227,10 @@ def test_a_message_that_waits_can_be_taken_back(fresh: FreshServer, open_phone: 
     phone.ask("hello")
     server.kill()
     expect(phone.offline).to_contain_text("Offline")
+    bar, first = phone.offline.bounding_box(), phone.users.first.bounding_box()
+    assert bar
+    assert first
+    assert bar["y"] + bar["height"] <= first["y"]  # it covers nothing
     phone.say("later")
     phone.say("and more")
     expect(phone.page.locator(".message.waiting")).to_have_count(2)

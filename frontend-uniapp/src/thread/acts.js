@@ -94,7 +94,9 @@ function itemsFor(message, idle) {
   return [...items, { name: "again", label: words.regenerate, icon: "again" }, ...others];
 }
 
+/** Where there is one model, it is the one that answers again, also where nobody knows which one did. */
 function otherModels(message) {
+  if (settings.models.length < 2) return [];
   return settings.models.filter(({ name, state }) => name !== message.model && state !== "failed").map(({ name }) => name);
 }
 
