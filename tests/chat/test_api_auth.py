@@ -21,6 +21,7 @@ NEW = {"name": "Pirate"}
 ROUTES: list[tuple[str, str, Any]] = [
     ("GET", "me", None),
     ("GET", "conversations", None),
+    ("GET", "changes", None),
     ("POST", "conversations/import", EXPORT),
     ("GET", "conversations/{c}", None),
     ("PATCH", "conversations/{c}", {"title": "mine"}),

@@ -184,6 +184,7 @@ def test_a_long_press_opens_the_menu_and_nothing_else(phone_server: Server, open
     talk(phone, "pressed for long")
     phone.new_chat()
     phone.open_drawer()
+    phone.page.wait_for_function("() => !document.getAnimations().length")  # the drawer has come
     box = phone.row("pressed for long").bounding_box()
     assert box
     touch = phone.page.context.new_cdp_session(phone.page)

@@ -272,7 +272,7 @@ def test_who_scrolls_up_is_left_in_peace(phone_server: Server, open_phone: OpenP
     phone.say("!say 500")
     phone.streaming("w200 ")
     assert phone.scroll("it.scrollTop") > 0, "it follows the text"
-    assert phone.at_end()
+    wait_for_end(phone)
     phone.page.locator(".thread").hover()
     phone.page.mouse.wheel(0, -5000)
     phone.page.wait_for_function("() => document.querySelector('.thread').scrollTop === 0")
@@ -281,7 +281,7 @@ def test_who_scrolls_up_is_left_in_peace(phone_server: Server, open_phone: OpenP
     phone.button("to_end").tap()
     expect(phone.button("to_end")).to_have_count(0)
     phone.finished()
-    assert phone.at_end()
+    wait_for_end(phone)
 
 
 def test_saying_something_shows_it(phone_server: Server, open_phone: OpenPhone) -> None:
@@ -292,7 +292,7 @@ def test_saying_something_shows_it(phone_server: Server, open_phone: OpenPhone) 
     phone.page.wait_for_function("() => document.querySelector('.thread').scrollTop === 0")
     phone.ask("here")
     expect(phone.users.last).to_be_in_viewport()
-    assert phone.at_end()
+    wait_for_end(phone)
 
 
 def test_a_long_conversation_is_drawn_where_it_is_read(phone_server: Server, open_phone: OpenPhone) -> None:

@@ -1,6 +1,6 @@
 /** What a phone gives to an App, given by Node: real requests, real sockets, storage in a file. */
 
-import { readFileSync, writeFileSync } from "node:fs";
+import { readFileSync, renameSync, writeFileSync } from "node:fs";
 
 /** The network that the phone says it is in, and who wants to hear of another. */
 export const phone = { network: "wifi", page: "pages/chat/chat", changed: () => {} };
@@ -45,7 +45,11 @@ async function request({ url, method, data, header, timeout, success, fail }) {
 /** @param {string} file Where this phone keeps what it stores. */
 export function installPlatform(file) {
   const stored = new Map(read(file));
-  const save = () => writeFileSync(file, JSON.stringify([...stored]));
+  // All or nothing, as a phone's own storage: the process may be killed at any moment.
+  const save = () => {
+    writeFileSync(`${file}.new`, JSON.stringify([...stored]));
+    renameSync(`${file}.new`, file);
+  };
   const show = ({ url }) => {
     phone.page = url.slice(1);
   };
