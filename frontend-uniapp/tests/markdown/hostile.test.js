@@ -56,7 +56,7 @@ test("no link leads where only a script or this server is", () => {
 
 describe("nothing takes long", () => {
   /** Generous: it is for what would take minutes. */
-  const MOST_MS = 6_000;
+  const MOST_MS = 3_000;
 
   test.each(Object.keys(ENDLESS))("%s", (name) => {
     const text = ENDLESS[name];
