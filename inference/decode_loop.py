@@ -138,6 +138,7 @@ class DecodeLoop:
             if self.dead is not None:
                 self._post(run, self.dead)
             else:
+                run.repeatable &= not self._runner.exact  # then it is the same in any pieces and company
                 self._scheduler.add(run)
         self._drop_gone()
         self._scheduler.admit()

@@ -46,6 +46,16 @@ class OutOfMemory(EngineError):
     )
 
 
+class CannotQuantize(EngineError):
+    """`reason`: a clause without its full stop."""
+
+    code = "cannot_quantize"
+    sentence = (
+        "{model} cannot be loaded in {bits} bits: {reason}. "
+        "Expected a model of the Llama or Qwen kind, on the processor, and a C compiler (gcc or clang)."
+    )
+
+
 class NotReady(EngineError):
     code = "loading"
     sentence = "The model is still loading."

@@ -17,7 +17,7 @@ from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer, Genera
 
 from inference.errors import BrokenModel, OutOfMemory
 from inference.fit import BF16_PAYS_FROM, GPU_SHARE, RAM_SHARE, kv_bytes_per_token, read_config, size, text_config, weight_files
-from inference.packed_linear import pack_linears
+from inference.native_decoder import FAMILIES
 from inference.types import LoadProgress, ProgressCallback, Sampling
 
 log = logging.getLogger(__name__)
@@ -49,8 +49,9 @@ class Loaded:
     """The longest text that the model was made for."""
 
 
-def load(path: Path, *, name: str, device: str, dtype: str, offload: Path | None, progress: ProgressCallback) -> Loaded:
-    """Load a model folder. Raises ModelNotFound, BrokenModel or OutOfMemory with a sentence that says what is wrong."""
+def load(path: Path, *, name: str, device: str, dtype: str, offload: Path | None, progress: ProgressCallback, native: bool = False) -> Loaded:
+    """Load a model folder. `native`: the decoder in C is there. Raises ModelNotFound, BrokenModel or OutOfMemory with a sentence that says what is
+    wrong."""
     progress(LoadProgress("looking at the model"))
     raw = read_config(path)
     files = weight_files(path)
@@ -62,7 +63,7 @@ def load(path: Path, *, name: str, device: str, dtype: str, offload: Path | None
     tokenizer = _reading(path, "its tokenizer cannot be read", lambda: AutoTokenizer.from_pretrained(path))
     where = choose_device(device)
     file_bytes = sum(file.stat().st_size for file in files)
-    kind = choose_dtype(where, dtype, _file_dtype(config), file_bytes)
+    kind = choose_dtype(where, dtype, _file_dtype(config), file_bytes, native=native and config.model_type in FAMILIES)
     weights = int(file_bytes * kind.itemsize / _file_dtype(config).itemsize) if "quantization_config" not in raw else file_bytes
     placement = _place(where, weights, name=name, offload=offload)
     progress(LoadProgress("loading the weights", 0.0))
@@ -72,9 +73,6 @@ def load(path: Path, *, name: str, device: str, dtype: str, offload: Path | None
     model.requires_grad_(False)
     generation = _generation_config(path, model)
     weight_bytes = sum(parameter.nbytes for parameter in model.parameters())
-    if where.type == "cpu" and not placement:
-        progress(LoadProgress("arranging the weights"))
-        pack_linears(model)
     text = config.get_text_config(decoder=True)
     return Loaded(
         model=model,
@@ -133,15 +131,16 @@ def choose_device(asked: str) -> torch.device:
     return torch.device("cpu")
 
 
-def choose_dtype(device: torch.device, asked: str, in_file: torch.dtype, file_bytes: int) -> torch.dtype:
-    """16 bits on a GPU; on a CPU bfloat16 where the hardware multiplies it and the model is big enough to gain, else float32."""
+def choose_dtype(device: torch.device, asked: str, in_file: torch.dtype, file_bytes: int, *, native: bool = False) -> torch.dtype:
+    """16 bits on a GPU; on a CPU bfloat16 where the model is big enough to gain and the hardware multiplies it, or where it is decoded in C, which
+    reads half the bytes and multiplies what it can; else float32."""
     if asked != "auto":
         return {"bf16": torch.bfloat16, "fp16": torch.float16, "fp32": torch.float32}.get(asked) or getattr(torch, asked)
     if device.type == "cuda":
         return torch.bfloat16 if torch.cuda.is_bf16_supported() else torch.float16
     if device.type == "mps":
         return torch.float16
-    return torch.bfloat16 if file_bytes / in_file.itemsize >= BF16_PAYS_FROM and cpu_multiplies_bf16() else torch.float32
+    return torch.bfloat16 if file_bytes / in_file.itemsize >= BF16_PAYS_FROM and (native or cpu_multiplies_bf16()) else torch.float32
 
 
 def cpu_multiplies_bf16() -> bool:
@@ -274,6 +273,12 @@ def model_defaults(generation: Any) -> Sampling:
     if generation.do_sample is False and "temperature" not in said:
         said["temperature"] = 0.0
     return Sampling(**said).over(BUILT_IN)
+
+
+def native_threads(weight_bytes: int) -> int:
+    """How many threads decode in C: the physical cores, but two at most for a small model, whose parts are too small to share among more."""
+    cores = psutil.cpu_count(logical=False) or 1
+    return min(2, cores) if weight_bytes < ONE_THREAD_BELOW else cores
 
 
 def choose_threads(weight_bytes: int) -> int:

@@ -1,14 +1,17 @@
 """Runs the model: reads a piece of one prompt, or decodes one token of many answers. The only place that calls it.
 
-`SlotRunner` decodes all answers in one forward pass from a SlotCache. `TurnRunner` keeps a cache of the model's own kind for each answer and takes
+`NativeRunner` (native_runner.py) decodes in C, on a CPU, what is built like Llama. `SlotRunner` decodes all answers in one forward pass of
+torch from a SlotCache. `TurnRunner` keeps a cache of the model's own kind for each answer and takes
 them in turns: for models whose layers keep something else than all keys and values (sliding windows, state spaces). `choose_runner` picks.
 """
 
 from __future__ import annotations
 
+import ctypes
 import inspect
 import logging
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any, Protocol
 
 import torch
@@ -17,6 +20,9 @@ from transformers import DynamicCache
 from transformers.cache_utils import DynamicLayer
 
 from inference.kv_cache import SlotCache
+from inference.native_decoder import NativeDecoder, NotNative
+from inference.native_runner import NativeRunner, quantized
+from inference.packed_linear import pack_linears
 from inference.scheduler import Move
 
 log = logging.getLogger(__name__)
@@ -36,6 +42,10 @@ class Runner(Protocol):
     """A prompt may be read in pieces."""
     reuses: bool
     """What was computed for one answer can be kept, and be the beginning of another."""
+    exact: bool
+    """What is computed for an answer does not depend, to the last bit, on its company or on the pieces in which its prompt is read."""
+    weight_bytes: int | None
+    """What its weights take, where it does not share the model's."""
 
     def prefill(self, row: int, ids: Sequence[int], start: int, *, rows: int) -> Tensor:
         """Read `ids` at `start` of a row. `rows`: how many rows are in use. Returns the logits behind the last of them, [1, vocabulary]."""
@@ -81,6 +91,8 @@ class SlotRunner:
     batched = True
     chunked = True
     reuses = True
+    exact = False
+    weight_bytes: int | None = None
 
     def __init__(self, model: Any, *, max_rows: int, max_cells: int) -> None:
         self._call = _Call(model)
@@ -143,7 +155,9 @@ class SlotRunner:
 class TurnRunner:
     batched = False
     reuses = False
+    exact = False
     cells = 0
+    weight_bytes: int | None = None
 
     def __init__(self, model: Any) -> None:
         self._call = _Call(model)
@@ -219,21 +233,56 @@ class _Call:
         logits.sum().item()  # an accelerator reports its failures when it is waited for
 
 
-def choose_runner(model: Any, *, max_rows: int, max_cells: int) -> Runner:
-    """A SlotRunner where the model decodes the same with it as with its own cache, else a TurnRunner. Warms the model up on the way."""
-    layers = DynamicCache(config=model.config).layers
+@dataclass(frozen=True, slots=True)
+class Native:
+    """The decoder in C, and how many threads it gets."""
+
+    library: ctypes.CDLL
+    threads: int
+
+
+class Unquantized(Exception):
+    """This model cannot be decoded from quantised weights here. The text says why, as a clause."""
+
+
+def choose_runner(model: Any, *, max_rows: int, max_cells: int, native: Native | None = None, bits: int | None = None) -> Runner:
+    """The fastest runner that computes what the model does: in C, else a SlotRunner, else a TurnRunner. Warms the model up on the way.
+
+    `bits`: quantise the weights to so many, which only the decoder in C does. Raises Unquantized.
+    """
     turns = TurnRunner(model)
-    if not all(type(layer) is DynamicLayer for layer in layers):
+    tolerance = TOLERANCE.get(model.dtype, TOLERANCE_16_BIT)
+    why = "this computer has no C compiler" if native is None else ""
+    if native is not None:
+        try:
+            runner = NativeRunner(NativeDecoder(model, native.library, threads=native.threads), max_rows=max_rows, max_cells=max_cells)
+            if _agree(runner, turns, tolerance):
+                return _quantize(model, bits, native, max_rows=max_rows, max_cells=max_cells) if bits else runner
+            why = "the decoder in C computes something else"
+            log.warning("%s: it is not used", why)
+        except NotNative as reason:
+            why = str(reason)
+            log.info("this model is decoded by torch: %s", why)
+    if bits:
+        raise Unquantized(why)
+    if not all(type(layer) is DynamicLayer for layer in DynamicCache(config=model.config).layers):
         log.info("the model keeps more than keys and values of all tokens: its answers are decoded in turns")
         return turns
+    if model.device.type == "cpu" and not hasattr(model, "hf_device_map"):
+        pack_linears(model)  # not before: state-space models look at their layers' weights
     slots = SlotRunner(model, max_rows=max_rows, max_cells=max_cells)
-    if not _agree(slots, turns, TOLERANCE.get(model.dtype, TOLERANCE_16_BIT)):
+    if not _agree(slots, turns, tolerance):
         log.warning("the model decodes differently in a batch: its answers are decoded in turns")
         return turns
     return slots
 
 
-def _agree(slots: SlotRunner, turns: TurnRunner, tolerance: float) -> bool:
+def _quantize(model: Any, bits: int, native: Native, *, max_rows: int, max_cells: int) -> Runner:
+    decoder = NativeDecoder(model, native.library, threads=native.threads, packed=quantized(model, bits))
+    return NativeRunner(decoder, max_rows=max_rows, max_cells=max_cells)
+
+
+def _agree(slots: Runner, turns: TurnRunner, tolerance: float) -> bool:
     """Read two short prompts, one of them in two pieces, and decode a token of both; then the two at once: are the logits the same?"""
     one, other = [3, 1, 4, 1, 5], [2, 7]
     try:
@@ -244,7 +293,7 @@ def _agree(slots: SlotRunner, turns: TurnRunner, tolerance: float) -> bool:
         both = slots.prefill_several(0, [(one, 0), (other, 0)], rows=2)
         got += [both[:1], both[1:], slots.decode([6, 8], [5, 2], rows=2)]
     except Exception:
-        log.exception("the model does not take a cache with slots")
+        log.exception("the model cannot be decoded so")
         return False
     finally:
         slots.clear()

@@ -6,19 +6,23 @@ Importing this module does not import torch; `start` does, in the engine's threa
 from __future__ import annotations
 
 import asyncio
+import ctypes
 import logging
 import os
 import secrets
 import threading
 import time
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Callable
 from concurrent.futures import Future
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from inference.detokenizer import Detokenizer
-from inference.errors import BrokenModel, EngineDead, EngineError, NotReady, UnsupportedParameter
+from inference.errors import BrokenModel, CannotQuantize, EngineDead, EngineError, NotReady, UnsupportedParameter
+from inference.native_build import NoCompiler
+from inference.native_build import build as build_native
+from inference.native_build import load as load_native
 from inference.prompt import PromptBuilder, Rendered
 from inference.reasoning import ThinkingSplitter
 from inference.sampler_settings import SamplerSettings
@@ -30,9 +34,11 @@ from inference.types import SAMPLING_NAMES, Delta, EngineInfo, Finish, Generatio
 if TYPE_CHECKING:
     from inference.decode_loop import DecodeLoop, Event
     from inference.loading import Loaded
+    from inference.runner import Runner
     from inference.vocabulary import Vocabulary
 
 log = logging.getLogger(__name__)
+T = TypeVar("T")
 
 DEFAULT_CONTEXT = 32_768
 """A longer window only when it is asked for: reading such a prompt takes a computer at home too long."""
@@ -44,7 +50,8 @@ class TransformersEngine:
     """Any decoder in the transformers format, from a folder; it keeps the contract in engine.py.
 
     `dtype`: "auto", or bf16, fp16, fp32. `max_context`: the window, at most the model's own. `offload`: a folder for weights that fit neither on the
-    GPU nor in RAM; without one such a model is refused. `threads`: how many torch computes with; None chooses.
+    GPU nor in RAM; without one such a model is refused. `threads`: how many compute; None chooses. `native`: the folder where the decoder in C is
+    kept, compiled; None: torch decodes everything. `quantize`: the bits of a weight, 8 or 4; None keeps them as `dtype` says.
     `thinking=False` has no effect on a model that always thinks.
     """
 
@@ -60,6 +67,8 @@ class TransformersEngine:
         defaults: Sampling | None = None,
         threads: int | None = None,
         offload: Path | None = None,
+        native: Path | None = None,
+        quantize: int | None = None,
     ) -> None:
         self._path = Path(path)
         self._name = name
@@ -70,6 +79,8 @@ class TransformersEngine:
         self._defaults = defaults or Sampling()
         self._threads = threads
         self._offload = offload
+        self._native = native
+        self._quantize = quantize
         self._info: EngineInfo | None = None
         self._builder: PromptBuilder
         self._vocabulary: Vocabulary
@@ -123,11 +134,12 @@ class TransformersEngine:
         """The engine's thread, from loading to the end."""
         try:
             report(LoadProgress("starting torch"))
+            library = in_background(self._library)  # the first time it takes a C compiler some seconds
             os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # torch's idle threads would spin on the cores that the web server needs
             import torch
 
             with torch.inference_mode():
-                decode_loop = self._load(report)
+                decode_loop = self._load(report, library)
                 if self._stopping:
                     raise NotReady
                 report(LoadProgress("ready", 1.0))
@@ -140,16 +152,28 @@ class TransformersEngine:
             else:
                 done.set_exception(error if isinstance(error, EngineError) else _unexpected(error, self._path))
 
-    def _load(self, report: ProgressCallback) -> DecodeLoop:
+    def _library(self) -> ctypes.CDLL | None:
+        """The decoder in C; None where it is not wanted or cannot be made."""
+        if self._native is None:
+            return None
+        try:
+            return load_native(build_native(self._native))
+        except (NoCompiler, OSError) as reason:
+            log.info("torch decodes: %s", reason)
+            return None
+
+    def _load(self, report: ProgressCallback, native: Future[ctypes.CDLL | None]) -> DecodeLoop:
         import torch
 
         from inference.decode_loop import DecodeLoop
         from inference.loading import choose_threads, eos_ids, load
-        from inference.runner import choose_runner
         from inference.sampler import Sampler
         from inference.vocabulary import Vocabulary
 
-        loaded = load(self._path, name=self._name, device=self._device, dtype=self._dtype, offload=self._offload, progress=report)
+        library = native.result()
+        loaded = load(
+            self._path, name=self._name, device=self._device, dtype=self._dtype, offload=self._offload, progress=report, native=library is not None
+        )
         torch.set_num_threads(self._threads or choose_threads(loaded.weight_bytes))  # for this thread, which decodes
         self._vocabulary = Vocabulary(loaded.tokenizer, path=str(self._path), eos_ids=eos_ids(loaded.generation, loaded.model))
         cells = max(loaded.cache_bytes // loaded.cell_bytes, SMALLEST_CONTEXT)
@@ -157,12 +181,23 @@ class TransformersEngine:
         self._builder = PromptBuilder(self._vocabulary, window=window)
         report(LoadProgress("warming up"))
         self._cells, self._cell_bytes = cells, loaded.cell_bytes
-        runner = choose_runner(loaded.model, max_rows=self._max_streams, max_cells=cells)
+        runner = self._choose_runner(loaded, library, cells)
+        loaded = replace(loaded, weight_bytes=runner.weight_bytes or loaded.weight_bytes)
         info = self._describe(loaded, window)
         if not self._stopping:
             self._info = info
         scheduler = Scheduler(max_rows=self._max_streams, max_cells=cells)
         return DecodeLoop(runner, Sampler(), scheduler, eos_ids=self._vocabulary.eos_ids)
+
+    def _choose_runner(self, loaded: Loaded, library: ctypes.CDLL | None, cells: int) -> Runner:
+        from inference.loading import native_threads
+        from inference.runner import Native, Unquantized, choose_runner
+
+        native = Native(library, self._threads or native_threads(loaded.weight_bytes)) if library is not None else None
+        try:
+            return choose_runner(loaded.model, max_rows=self._max_streams, max_cells=cells, native=native, bits=self._quantize)
+        except Unquantized as reason:
+            raise CannotQuantize(model=self._name, bits=self._quantize, reason=str(reason)) from reason
 
     def _describe(self, loaded: Loaded, window: int) -> EngineInfo:
         from inference.loading import model_defaults
@@ -173,7 +208,7 @@ class TransformersEngine:
             model=self._path.resolve().name,
             kind="transformers",
             device=loaded.device,
-            dtype=str(loaded.dtype).removeprefix("torch."),
+            dtype=f"int{self._quantize}" if self._quantize else str(loaded.dtype).removeprefix("torch."),
             context_window=window,
             memory_bytes=loaded.weight_bytes,
             max_streams=self._max_streams,
@@ -256,6 +291,20 @@ class TransformersEngine:
         self._thread = None
         if thread is not None and decode_loop is not None:
             await asyncio.to_thread(thread.join, JOIN_S)
+
+
+def in_background(work: Callable[[], T]) -> Future[T]:
+    """Work that goes on beside, in a thread of its own."""
+    done: Future[T] = Future()
+
+    def run() -> None:
+        try:
+            done.set_result(work())
+        except BaseException as error:
+            done.set_exception(error)
+
+    threading.Thread(target=run, daemon=True).start()
+    return done
 
 
 def _unexpected(error: BaseException, path: Path) -> EngineError:

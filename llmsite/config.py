@@ -20,6 +20,7 @@ from chat.limits import RANGES, Limits
 ROOT = Path(__file__).resolve().parent.parent
 EMBEDDED_MODEL = "micromind"
 PHONE_CLIENT = Path("frontend-uniapp", "dist", "build", "h5")
+QUANTIZE = ("", "none", "int8", "int4")
 ENGINES = ("transformers", "openai", "fake")
 ORIGIN = re.compile(r"https?://([a-z0-9]([a-z0-9.-]*[a-z0-9])?|\[[0-9a-f:.]+\])(:\d{1,5})?")
 TRUE, FALSE = {"1", "true", "yes", "on"}, {"", "0", "false", "no", "off"}
@@ -46,6 +47,8 @@ class ModelConfig:
     max_streams: int | None = None
     device: str = "auto"
     dtype: str = "auto"
+    quantize: str = ""
+    """transformers: int8 or int4: fewer bits for each weight; none: as dtype says; "": what [model] says."""
     offload: bool = False
     """transformers: load it even where it fits neither on the GPU nor in memory; the rest is read from disk for each token."""
     timeout_s: float = 120.0
@@ -66,6 +69,10 @@ class Config:
     model: str
     models: Mapping[str, ModelConfig]
     max_streams: int
+    quantize: str
+    """For local models that say nothing of their own: "", int8 or int4."""
+    native: Path | None
+    """The folder for the decoder in C, compiled for this computer; None: torch decodes everything."""
     keep_loaded: int
     """So many local models stay in memory at most; 0: as many as there is room for."""
     system_prompt: str
@@ -102,7 +109,7 @@ def load_config(env: Mapping[str, str] = os.environ, root: Path = ROOT) -> Confi
     server, model = _table(table, "server"), _table(table, "model")
     _refuse_unknown("llmsite.toml", table, {"server", "model", "models", "database", "limits"})
     _refuse_unknown("[server]", server, {"host", "port", "open", "hosts", "debug", "cors_origins", "mdns", "https", "phone_client"})
-    _refuse_unknown("[model]", model, {"default", "max_streams", "keep_loaded", "system_prompt"})
+    _refuse_unknown("[model]", model, {"default", "max_streams", "keep_loaded", "quantize", "native", "system_prompt"})
     hosts = env.get("LLMSITE_HOSTS", "")
     return Config(
         root=root,
@@ -113,6 +120,8 @@ def load_config(env: Mapping[str, str] = os.environ, root: Path = ROOT) -> Confi
         model=env.get("LLMSITE_MODEL") or str(model.get("default", EMBEDDED_MODEL)),
         models={name: _model(name, fields) for name, fields in _table(table, "models").items()},
         max_streams=_integer("max_streams", env.get("LLMSITE_MAX_STREAMS") or model.get("max_streams", 8), 1, 1024),
+        quantize=_quantize("quantize", env.get("LLMSITE_QUANTIZE") or model.get("quantize", "")),
+        native=_native(data, env.get("LLMSITE_NATIVE"), model.get("native", True)),
         keep_loaded=_integer("keep_loaded", model.get("keep_loaded", 0), 0, 100),
         system_prompt=str(model.get("system_prompt", "")),
         database_url=env.get("DATABASE_URL") or str(_table(table, "database").get("url", "")),
@@ -162,7 +171,22 @@ def _model(name: str, table: Any) -> ModelConfig:
     needed = {"transformers": ("path",), "openai": ("base_url", "model"), "fake": ()}[engine]
     if missing := [key for key in needed if not table.get(key)]:
         raise ConfigError(f"{where}: {missing[0]} is missing; an engine of kind {engine} needs it.")
+    _quantize(f"{where}: quantize", table.get("quantize", ""))
     return ModelConfig(name=name, **{**table, "parameters": tuple(table.get("parameters", ()))})
+
+
+def _quantize(what: str, value: Any) -> str:
+    if value not in QUANTIZE:
+        raise ConfigError(f"{what} must be one of {', '.join(filter(None, QUANTIZE))}, got {value!r}.")
+    return str(value)
+
+
+def _native(data: Path, text: str | None, default: Any) -> Path | None:
+    """A switch, or the name of another folder."""
+    value = str(default if text is None else text)
+    if value.lower() in TRUE:
+        return data / "native"
+    return None if value.lower() in FALSE else Path(value).expanduser().resolve()
 
 
 def _refuse_unknown(where: str, table: Mapping[str, Any], known: set[str]) -> None:

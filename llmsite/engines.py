@@ -116,4 +116,11 @@ def _transformers(config: Config, model: ModelConfig, defaults: Sampling, max_st
         max_context=model.context_window,
         offload=config.data / "offload" / model.name.replace("/", "--") if model.offload else None,
         defaults=defaults,
+        native=config.native,
+        quantize=bits_of(config, model),
     )
+
+
+def bits_of(config: Config, model: ModelConfig) -> int | None:
+    """The bits of a quantised weight; None: not quantised."""
+    return {"int8": 8, "int4": 4}.get(model.quantize or config.quantize)

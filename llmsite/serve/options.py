@@ -11,7 +11,14 @@ from collections.abc import MutableMapping, Sequence
 
 from llmsite.serve.exits import table
 
-VARIABLES = {"host": "LLMSITE_HOST", "port": "LLMSITE_PORT", "open": "LLMSITE_OPEN", "model": "LLMSITE_MODEL", "data": "LLMSITE_DATA"}
+VARIABLES = {
+    "host": "LLMSITE_HOST",
+    "port": "LLMSITE_PORT",
+    "open": "LLMSITE_OPEN",
+    "model": "LLMSITE_MODEL",
+    "data": "LLMSITE_DATA",
+    "quantize": "LLMSITE_QUANTIZE",
+}
 DESCRIPTION = "Load the model once and serve the chat to every phone around. Ctrl-C stops it."
 EPILOG = f"exit codes:\n{table()}"
 
@@ -22,6 +29,9 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--port", type=_port, help="the port to listen on (default: 8000)")
     parser.add_argument("--open", action="store_true", default=None, help="no pairing: whoever reaches the port may chat")
     parser.add_argument("--model", help="a name from `manage.py models list` or llmsite.toml, or a folder (default: the embedded model)")
+    parser.add_argument(
+        "--quantize", choices=("int8", "int4"), help="load local models in fewer bits: half or a quarter of the memory, faster, a little less true"
+    )
     parser.add_argument("--data", help="the folder for database, logs and models (default: data, beside manage.py)")
     parser.add_argument("--timings", action="store_true", help="say where the time of the start went")
     parser.add_argument("--no-qr", action="store_true", help="print addresses without a QR code")

@@ -1,18 +1,22 @@
 from __future__ import annotations
 
 import os
+import tempfile
 from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from inference.native_build import NoCompiler, build, load
 from inference.transformers_engine import TransformersEngine
 from inference.vocabulary import Vocabulary
 from tests.inference.tiny_models import CHATML, make_tokenizer, save_model
 
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # before torch comes: spinning threads make a shared machine ten times slower
 
+NATIVE_FOLDER = Path(tempfile.gettempdir()) / f"llmsite-tests-native-{os.getuid()}"
+"""Kept between runs: what is in it is named by what it was made from."""
 StartEngine = Callable[..., Awaitable[TransformersEngine]]
 
 
@@ -35,13 +39,39 @@ def vocabulary() -> Vocabulary:
     return Vocabulary(make_tokenizer(CHATML), path="tiny", eos_ids=[2])
 
 
+@pytest.fixture(scope="session")
+def native_folder() -> Path | None:
+    """Where the decoder in C lies, compiled; None where there is no compiler."""
+    try:
+        return build(NATIVE_FOLDER).parent
+    except NoCompiler:
+        assert not os.environ.get("CI"), "CI must have a C compiler: install gcc"
+        return None
+
+
+@pytest.fixture(scope="session")
+def native(native_folder: Path | None) -> Any:
+    """The decoder in C; None where there is no compiler."""
+    from inference.runner import Native
+
+    return None if native_folder is None else Native(load(build(native_folder)), threads=2)
+
+
+@pytest.fixture(params=["torch", "native"])
+def decoded_by(request: pytest.FixtureRequest, native_folder: Path | None) -> Path | None:
+    """For tests that hold whoever decodes: None is torch, else the folder of the decoder in C."""
+    if request.param == "torch":
+        return None
+    return native_folder or pytest.skip("there is no C compiler here")
+
+
 @pytest.fixture
-async def start_engine(tiny_folder: Path) -> AsyncIterator[StartEngine]:
+async def start_engine(tiny_folder: Path, decoded_by: Path | None) -> AsyncIterator[StartEngine]:
     """Starts engines, on the tiny model unless told otherwise, and stops them after the test."""
     engines: list[TransformersEngine] = []
 
     async def start(folder: Path | None = None, **settings: Any) -> TransformersEngine:
-        engine = TransformersEngine(folder or tiny_folder, name="tiny", threads=1, **settings)
+        engine = TransformersEngine(folder or tiny_folder, name="tiny", threads=1, **{"native": decoded_by, **settings})
         engines.append(engine)
         await engine.start(lambda step: None)
         return engine

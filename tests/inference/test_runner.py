@@ -6,7 +6,9 @@ from typing import Any
 import pytest
 import torch
 
-from inference.runner import Runner, SlotRunner, TurnRunner, choose_runner
+from inference.native_decoder import NativeDecoder
+from inference.native_runner import NativeRunner
+from inference.runner import Native, Runner, SlotRunner, TurnRunner, Unquantized, choose_runner
 from inference.scheduler import Move
 from tests.inference.tiny_models import make_model
 
@@ -24,14 +26,18 @@ def logits_of(model: Any, ids: list[int]) -> torch.Tensor:
         return model(input_ids=torch.tensor([ids]), use_cache=False).logits[0, -1]
 
 
-def runners(model: Any) -> list[Runner]:
-    return [SlotRunner(model, max_rows=4, max_cells=4 * 512), TurnRunner(model)]
+@pytest.fixture
+def runners(model: Any, native: Native | None) -> list[Runner]:
+    found: list[Runner] = [SlotRunner(model, max_rows=4, max_cells=4 * 512), TurnRunner(model)]
+    if native is not None:
+        found.append(NativeRunner(NativeDecoder(model, native.library, threads=native.threads), max_rows=4, max_cells=4 * 512))
+    return found
 
 
 @pytest.mark.parametrize("pieces", [[12], [1, 11], [5, 1, 6], [1] * 12])
-def test_a_prompt_in_pieces_is_the_prompt_in_one(model: Any, pieces: list[int]) -> None:
+def test_a_prompt_in_pieces_is_the_prompt_in_one(model: Any, runners: list[Runner], pieces: list[int]) -> None:
     ids = list(range(20, 32))
-    for runner in runners(model):
+    for runner in runners:
         start = 0
         with torch.inference_mode():
             for count in pieces:
@@ -40,9 +46,9 @@ def test_a_prompt_in_pieces_is_the_prompt_in_one(model: Any, pieces: list[int]) 
         assert torch.allclose(logits[0], logits_of(model, ids), atol=1e-4)
 
 
-def test_rows_of_different_lengths_decode_as_if_alone(model: Any) -> None:
+def test_rows_of_different_lengths_decode_as_if_alone(model: Any, runners: list[Runner]) -> None:
     texts = [[5, 6, 7, 8, 9, 10, 11], [30], [100, 101, 102]]
-    for runner in runners(model):
+    for runner in runners:
         with torch.inference_mode():
             for row, ids in enumerate(texts):
                 runner.prefill(row, ids, 0, rows=row + 1)
@@ -55,10 +61,9 @@ def test_rows_of_different_lengths_decode_as_if_alone(model: Any) -> None:
         texts = [[5, 6, 7, 8, 9, 10, 11], [30], [100, 101, 102]]
 
 
-@pytest.mark.parametrize("which", [0, 1])
-def test_moved_rows_go_on(which: int) -> None:
-    model = make_model()
-    runner = runners(model)[which]
+@pytest.mark.parametrize("which", [SlotRunner, TurnRunner, NativeRunner])
+def test_moved_rows_go_on(model: Any, runners: list[Runner], which: type) -> None:
+    runner = next((runner for runner in runners if type(runner) is which), None) or pytest.skip("there is no C compiler here")
     one, other = [5, 6, 7], [30, 31]
     with torch.inference_mode():
         runner.prefill(0, one, 0, rows=1)
@@ -83,15 +88,17 @@ def test_what_an_earlier_answer_left_in_a_row_is_not_seen() -> None:
     assert torch.allclose(logits[0], logits_of(model, [5, 6, 7]), atol=1e-4)
 
 
-def test_ordinary_decoders_decode_in_a_batch(model: Any) -> None:
+def test_ordinary_decoders_decode_in_a_batch(model: Any, native: Native | None) -> None:
     with torch.inference_mode():
-        assert choose_runner(model, max_rows=4, max_cells=4096).batched
+        if native is not None:
+            assert type(choose_runner(model, max_rows=4, max_cells=4096, native=native)) is NativeRunner
+        assert type(choose_runner(model, max_rows=4, max_cells=4096)) is SlotRunner
 
 
-def test_sliding_windows_are_decoded_in_turns() -> None:
+def test_sliding_windows_are_decoded_in_turns(native: Native | None) -> None:
     model = make_model("mistral", num_attention_heads=4, num_key_value_heads=2, sliding_window=8)
     with torch.inference_mode():
-        runner = choose_runner(model, max_rows=4, max_cells=4096)
+        runner = choose_runner(model, max_rows=4, max_cells=4096, native=native)
         assert not runner.batched
         ids = list(range(20, 40))
         runner.prefill(0, ids[:10], 0, rows=1)
@@ -99,10 +106,10 @@ def test_sliding_windows_are_decoded_in_turns() -> None:
     assert torch.allclose(logits[0], logits_of(model, ids), atol=1e-4)
 
 
-def test_state_space_models_read_a_prompt_in_one_piece() -> None:
+def test_state_space_models_read_a_prompt_in_one_piece(native: Native | None) -> None:
     model = make_model("mamba", state_size=8, num_hidden_layers=2, vocabulary=402)
     with torch.inference_mode():
-        runner = choose_runner(model, max_rows=4, max_cells=4096)
+        runner = choose_runner(model, max_rows=4, max_cells=4096, native=native)
         assert (runner.batched, runner.chunked) == (False, False)
         ids = list(range(20, 30))
         runner.prefill(0, ids, 0, rows=1)
@@ -117,9 +124,19 @@ def test_a_model_that_answers_differently_in_a_batch_is_found_out(monkeypatch: p
         assert not choose_runner(model, max_rows=4, max_cells=4096).batched
 
 
-def test_probing_leaves_the_rows_alone() -> None:
-    model = make_model()
-    for runner in runners(model):
+def test_a_decoder_in_c_that_computes_something_else_is_found_out(native: Native | None, monkeypatch: pytest.MonkeyPatch) -> None:
+    if native is None:
+        pytest.skip("there is no C compiler here")
+    model, decode = make_model(), NativeDecoder.forward
+    monkeypatch.setattr(NativeDecoder, "forward", lambda *args: decode(*args) + torch.arange(402))
+    with torch.inference_mode():
+        assert type(choose_runner(model, max_rows=4, max_cells=4096, native=native)) is SlotRunner
+        with pytest.raises(Unquantized, match="computes something else"):
+            choose_runner(make_model(), max_rows=4, max_cells=4096, native=native, bits=8)
+
+
+def test_probing_leaves_the_rows_alone(model: Any, runners: list[Runner]) -> None:
+    for runner in runners:
         with torch.inference_mode():
             runner.prefill(0, [5, 6], 0, rows=1)
             runner.probe()
