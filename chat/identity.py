@@ -75,17 +75,30 @@ def place_of(caller: Caller) -> str:
 
 def identify(caller: Caller, *, open_to_all: bool) -> Client | None:
     """The device behind a caller; None when it is nobody's. Synchronous: reads the database."""
-    if caller.token:
-        device = Device.objects.select_related("owner").filter(token_hash=hash_secret(caller.token), revoked_at=None).first()
-        if device is not None:
-            presence.saw(device)
-            return Client(device, str(device.id))
+    if caller.token and (client := _shown(caller.token, Device.Kind.DEVICE)):
+        return client
     if caller.is_loopback:
         return _shared(Owner.Kind.HOST, str(Owner.Kind.HOST))
     if open_to_all:
         # All share one owner; each address waits in the queue for itself.
         return _shared(Owner.Kind.OPEN, caller.address)
     return None
+
+
+def identify_key(key: str, address: str, *, open_to_all: bool) -> Client | None:
+    """Who calls /v1/: a key's person. Not even this computer's own programs go without one, except with --open. Synchronous: reads the database."""
+    if key and (client := _shown(key, Device.Kind.KEY)):
+        return client
+    return _shared(Owner.Kind.OPEN, address) if open_to_all else None
+
+
+def _shown(token: str, kind: str) -> Client | None:
+    """The device whose token this is. A key is no phone's token, and a phone's is no key."""
+    device = Device.objects.select_related("owner").filter(token_hash=hash_secret(token), kind=kind, revoked_at=None).first()
+    if device is None:
+        return None
+    presence.saw(device)
+    return Client(device, str(device.id))
 
 
 def hash_secret(secret: str) -> str:

@@ -112,9 +112,10 @@ def look(runtime: Any) -> None:
     if runtime is None:
         return
     live = list(runtime.runs.live.values())
-    running = sum(run.log.start is not None for run in live)
+    calls = list(runtime.calls.live.values())
+    running = sum(run.log.start is not None for run in live) + sum(call.has_begun for call in calls)
     runs_running.set(running)
-    runs_queued.set(len(live) - running)
+    runs_queued.set(len(live) + len(calls) - running)
     for model in runtime.models():
         model_state.labels(model["name"], model["state"]).set(1)
         info = runtime.pool.view(model["name"]).info if model["state"] == "ready" else None

@@ -45,10 +45,16 @@ class Owner(models.Model):
 
 
 class Device(models.Model):
-    """A phone or browser that was paired. Its token is stored as a SHA-256 only; `revoked_at` shuts it out."""
+    """A phone or browser that was paired, or a key for other programs. Its token is stored as a SHA-256 only; `revoked_at` shuts it out."""
+
+    class Kind(models.TextChoices):
+        DEVICE = "device", "phone or browser"
+        KEY = "key", "key for programs"
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
     owner = models.ForeignKey(Owner, on_delete=models.CASCADE, related_name="devices")
+    kind = models.CharField(max_length=8, choices=Kind.choices, default=Kind.DEVICE, editable=False)
+    """A device chats and sees what its person has written; a key opens /v1/ and nothing else."""
     name = models.CharField(max_length=100, blank=True)
     token_hash = models.CharField(max_length=64, null=True, unique=True, editable=False)
     created_at = models.DateTimeField(default=timezone.now, editable=False)
@@ -58,6 +64,13 @@ class Device(models.Model):
 
     def __str__(self) -> str:
         return self.name or str(self.id)[:8]
+
+
+class ApiKey(Device):
+    """The devices that are keys, for the admin."""
+
+    class Meta:
+        proxy = True
 
 
 class PairingCode(models.Model):
@@ -153,7 +166,10 @@ class Message(models.Model):
 
 
 class Run(models.Model):
-    """The audit of one answer, or of one part of it: a continued answer has several runs."""
+    """The audit of one answer, or of one part of it: a continued answer has several runs.
+
+    A call of /v1/ that was not to be stored is a run without a message: its figures are kept, what was said is not.
+    """
 
     class Status(models.TextChoices):
         QUEUED = "queued"
@@ -168,7 +184,7 @@ class Run(models.Model):
         ERROR = "error"
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
-    message = models.ForeignKey(Message, on_delete=models.CASCADE, related_name="runs")
+    message = models.ForeignKey(Message, null=True, blank=True, on_delete=models.CASCADE, related_name="runs")
     device = models.ForeignKey(Device, null=True, blank=True, on_delete=models.SET_NULL)
     key = models.CharField(max_length=64, null=True, editable=False)
     status = models.CharField(max_length=8, choices=Status.choices, default=Status.QUEUED)

@@ -14,7 +14,7 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.debug import sensitive_post_parameters
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
-from chat import clients, limits, pair_words, pairing, people, qr, services, wifi
+from chat import clients, keys, limits, pair_words, pairing, people, qr, services, wifi
 from chat.identity import COOKIE, caller_of, identify, place_of
 from chat.invitation import Viewer, further_for, invitation, port_of, uuid_of
 from chat.models import Device, Owner
@@ -74,10 +74,25 @@ def device(request: HttpRequest) -> HttpResponse:
             people.rename_device(owner=found.owner_id, device=found.id, name=request.POST.get("name", ""))
     except services.Refused as refused:
         return _page(request, "problem", status=422, title=pair_words.say(refused.code))
-    response = redirect("/pair/#devices")
+    response = redirect("/pair/#keys" if found.kind == Device.Kind.KEY else "/pair/#devices")
     if viewer.client is not None and found == viewer.client.device and request.POST.get("action") == "revoke":
         response.delete_cookie(COOKIE)
     return response
+
+
+@never_cache
+@require_POST
+def key(request: HttpRequest) -> HttpResponse:
+    """Make a key for other programs, of whoever asks. The answer is the only page that ever shows it."""
+    viewer = _viewer(request)
+    if viewer.client is None or not (viewer.is_host or viewer.is_paired):
+        return _stranger(request)
+    name = request.POST.get("name", "")
+    try:
+        made, plain = keys.new_key(owner=viewer.client.device.owner, name=name)
+    except services.Refused as refused:
+        return _page(request, "problem", status=422, title=pair_words.say(refused.code, **refused.params))
+    return _page(request, "key_made", name=made.name, key=plain, api_base=_api_base(request))
 
 
 @never_cache
@@ -147,11 +162,17 @@ def _shown(request: HttpRequest, viewer: Viewer) -> dict[str, Any]:
     people = pairing.people(viewer.owner)
     former = [person for person in people if not person.devices and person.owner.kind != Owner.Kind.HOST]
     context: dict[str, Any] = {"people": [person for person in people if person not in former], "former": former}
+    context |= {"keyed": [person for person in people if person.keys], "api_base": _api_base(request)}
     further = further_for(request, viewer)
     if request.GET.get("only") != "devices" and (viewer.is_host or further is not None):
         context["invitation"] = invitation(request, viewer, further)
     marks = {"devices_mark": _devices_mark(people), "places_mark": _places_mark(request)}
     return context | marks | {"open": settings.CONFIG.open, "port": port_of(request)}
+
+
+def _api_base(request: HttpRequest) -> str:
+    """Where other programs find /v1/, by the address that this page has."""
+    return f"{request.scheme}://{request.get_host()}/v1"
 
 
 def _places_mark(request: HttpRequest) -> str:

@@ -124,6 +124,38 @@ SENTENCES: dict[str, tuple[str, str]] = {
     "former": ("Without a device now ({count})", "目前没有设备（{count}）"),
     "no_name": ("A device needs a name.", "设备需要一个名称。"),
     "no_device": ("There is no such device.", "没有这台设备。"),
+    # --- keys --------------------------------------------------------------------------------------------------------------------
+    "keys_title": ("Keys for other programs", "给其他程序用的密钥"),
+    "keys_lead": (
+        "A program that speaks OpenAI's protocol can use the models on this computer, at {address}, with a key. A key opens nothing else: "
+        "it does not show what was said in the chat.",
+        "支持 OpenAI 协议的程序可以凭密钥使用这台电脑上的模型，地址是 {address}。密钥没有其他权限，看不到聊天内容。",
+    ),
+    "keys_open": (
+        "A program that speaks OpenAI's protocol can use the models on this computer, at {address}. While the server runs open, no key is needed.",
+        "支持 OpenAI 协议的程序可以使用这台电脑上的模型，地址是 {address}。服务处于开放模式时不需要密钥。",
+    ),
+    "key_new": ("New key", "新建密钥"),
+    "key_name": ("What it is for", "用途"),
+    "key_make": ("Make the key", "创建密钥"),
+    "key_unused": ("made {when}, not used yet", "{when}创建，还没用过"),
+    "key_revoke_sure": (
+        "{name} does not work from then on, and what it has under way ends.",
+        "移除后“{name}”立即失效，正在进行的调用也会结束。",
+    ),
+    "key_made_title": ("The key {name}", "密钥“{name}”"),
+    "key_made": (
+        "Copy it now: it is shown this once. The computer keeps only a hash of it.",
+        "请现在复制：密钥只显示这一次，电脑上只保存它的哈希值。",
+    ),
+    "key_address": ("The address that goes with it (base URL):", "与它配套的地址（base URL）："),
+    "key_secret": (
+        "Whoever has it can use the models in your name. Keep it out of files that others read, and remove it when it is not needed any more.",
+        "拿到密钥的人就能以你的名义使用模型。不要把它写进别人能看到的文件，不再需要时请移除。",
+    ),
+    "key_stored": ("I have copied it", "已复制"),
+    "too_many_keys": ("There are {limit} keys already. Remove one first.", "已有 {limit} 个密钥，请先移除一个。"),
+    "nobody_to_pair": ("While the server runs open, no key is needed.", "服务处于开放模式时不需要密钥。"),
     # --- a phone -----------------------------------------------------------------------------------------------------------------
     "is_paired_title": ("Paired as {name}", "已配对：{name}"),
     "is_paired": ("This browser may chat with the model on the computer.", "这个浏览器可以和电脑上的模型聊天。"),

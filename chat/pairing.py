@@ -107,6 +107,8 @@ class Person:
     owner: Owner
     devices: list[Device]
     """Those that are paired now."""
+    keys: list[Device]
+    """Those that work now, for other programs."""
 
 
 def people(owner: UUID | None = None) -> list[Person]:
@@ -115,10 +117,13 @@ def people(owner: UUID | None = None) -> list[Person]:
         Owner.objects.filter(id=owner) if owner else Owner.objects.filter(Q(kind=Owner.Kind.HOST) | Q(devices__token_hash__isnull=False)).distinct()
     )
     devices = Device.objects.filter(owner__in=owners, token_hash__isnull=False, revoked_at=None).order_by("-created_at")
-    by_owner: dict[UUID, list[Device]] = {}
+    by_owner: dict[tuple[UUID, str], list[Device]] = {}
     for device in devices:
-        by_owner.setdefault(device.owner_id, []).append(device)
-    found = [Person(row, by_owner.get(row.id, [])) for row in owners.order_by("-created_at")]
+        by_owner.setdefault((device.owner_id, device.kind), []).append(device)
+    found = [
+        Person(row, by_owner.get((row.id, Device.Kind.DEVICE), []), by_owner.get((row.id, Device.Kind.KEY), []))
+        for row in owners.order_by("-created_at")
+    ]
     return sorted(found, key=lambda person: person.owner.kind != Owner.Kind.HOST)
 
 

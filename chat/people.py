@@ -7,7 +7,7 @@ from uuid import UUID
 from django.db import transaction
 from django.utils import timezone
 
-from chat import changes, sockets
+from chat import calls, changes, sockets
 from chat.models import Conversation, Device, Owner, PairingCode
 from chat.services import Refused
 
@@ -46,7 +46,12 @@ def rename_device(*, owner: UUID, device: UUID, name: str) -> None:
 
 
 def revoke_device(*, device: UUID) -> None:
-    """Shut a device out, on its open sockets at once. Its conversations stay. Raises Refused when there is none that is paired."""
+    """Shut a device or a key out, and end its open sockets and calls at once. Its conversations stay. Raises Refused when there is none."""
     if not Device.objects.filter(id=device, revoked_at=None, token_hash__isnull=False).update(revoked_at=timezone.now()):
         raise Refused("no_device")
-    transaction.on_commit(lambda: sockets.close_device(device))
+    transaction.on_commit(lambda: _shut_out(device))
+
+
+def _shut_out(device: UUID) -> None:
+    sockets.close_device(device)
+    calls.end_calls([device])

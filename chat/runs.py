@@ -255,7 +255,7 @@ class RunManager:
         run.audit["prompt_tokens"] = prompt.context.used
         run.audit["queue_s"] = round(monotonic() - run.submitted, 4)
         run.begin(run.model, Context(used=prompt.context.used, limit=prompt.context.limit, dropped=prompt.context.dropped))
-        run.unsaved_start = {"model": run.model, **_start_audit(prompt)}
+        run.unsaved_start = {"model": run.model, **start_audit(prompt)}
         async with aclosing(engine.stream(prompt)) as events:
             async for event in events:
                 if isinstance(event, Finish):
@@ -392,7 +392,8 @@ async def _try(engine: Engine, content: str | None, asked: Sampling) -> None:
         await engine.prepare(GenerationRequest("check", (ChatMessage("user", content),), asked))
 
 
-def _start_audit(prompt: Prompt) -> dict[str, Any]:
+def start_audit(prompt: Prompt) -> dict[str, Any]:
+    """What is known of an answer when its decoding begins: columns of models.Run."""
     return {
         "started_at": timezone.now(),
         "prompt": prompt.text,

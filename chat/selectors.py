@@ -260,7 +260,8 @@ def persona(persona: int) -> dict[str, Any] | None:
 
 def device_list(owner: UUID | None, this: UUID | None = None) -> list[dict[str, Any]]:
     """The paired devices of an owner (None: of everybody), the newest first."""
-    rows = Device.objects.filter(token_hash__isnull=False, **({"owner_id": owner} if owner else {})).order_by("-created_at")
+    paired = Device.objects.filter(kind=Device.Kind.DEVICE, token_hash__isnull=False)
+    rows = paired.filter(**({"owner_id": owner} if owner else {})).order_by("-created_at")
     return [
         {
             "id": str(row.id),
@@ -275,7 +276,7 @@ def device_list(owner: UUID | None, this: UUID | None = None) -> list[dict[str, 
 
 
 def owner_of_device(device: UUID) -> UUID | None:
-    return Device.objects.filter(id=device).values_list("owner_id", flat=True).first()
+    return Device.objects.filter(id=device, kind=Device.Kind.DEVICE).values_list("owner_id", flat=True).first()
 
 
 def _listed(owner: UUID) -> QuerySet[Conversation]:

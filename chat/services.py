@@ -217,7 +217,7 @@ def recover_interrupted() -> int:
     To be called by the one server process of a data folder, before it serves.
     """
     unfinished = Run.objects.exclude(status=Run.Status.DONE).select_related("message").prefetch_related("events")
-    count = 0
+    count = unfinished.filter(message=None).update(status=Run.Status.DONE, finish_reason=Run.FinishReason.INTERRUPTED, ended_at=timezone.now())
     for run in unfinished:
         events = list(run.events.all())
         pieces = [piece for event in events for piece in _pieces(event)]

@@ -29,6 +29,7 @@ class Engine(Protocol):
         Keeps the system prompt and the newest turns and drops the oldest whole turns, saying how many. Does not decode.
         Raises EmptyPrompt when the newest user message is blank, ContextOverflow when it cannot fit even alone,
         UnsupportedParameter when the sampling names a parameter that is not in `info.parameters`.
+        Of a request with `text` nothing can be dropped: it fits, or ContextOverflow.
         """
         ...
 

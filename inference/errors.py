@@ -72,6 +72,13 @@ class ContextOverflow(EngineError):
     sentence = "This message is too long for the model: it has {used} tokens, and {limit} fit."
 
 
+class ConversationOverflow(EngineError):
+    """For callers who want all of their messages read, or none."""
+
+    code = "conversation_overflow"
+    sentence = "These messages are too long for the model together: {limit} tokens fit, the answer's included."
+
+
 class UnsupportedParameter(EngineError):
     code = "unsupported_parameter"
     sentence = "This model does not understand the parameter {name}."

@@ -10,6 +10,7 @@ from collections.abc import AsyncGenerator
 from inference.errors import ContextOverflow, DecodingFailed, EmptyPrompt, NotReady, UnsupportedParameter
 from inference.types import (
     SAMPLING_NAMES,
+    ChatMessage,
     ContextUse,
     Delta,
     EngineFinish,
@@ -78,13 +79,13 @@ class FakeEngine:
         progress(LoadProgress("fake", 1.0))
 
     async def prepare(self, request: GenerationRequest) -> Prompt:
-        if not request.messages or not request.messages[-1].content.strip():
+        messages = [ChatMessage("user", request.text)] if request.text is not None else list(request.messages)
+        if not messages or not messages[-1].content.strip():
             raise EmptyPrompt
         info = self.info
         for name in request.sampling.said():
             if name not in info.parameters:
                 raise UnsupportedParameter(name=name)
-        messages = list(request.messages)
         limit = self._info.context_window or 0
         fixed = [m for m in messages if m.role == "system"]
         turns = [m for m in messages if m.role != "system"]
@@ -95,7 +96,7 @@ class FakeEngine:
         while sum(map(_count, fixed + turns)) > limit:
             turns.pop(0)
             dropped += 1
-        text = "".join(f"[{m.role}]{m.content}\n" for m in fixed + turns) + "[assistant]"
+        text = "".join(f"[{m.role}]{m.content}\n" for m in fixed + turns) + "[assistant]" if request.text is None else request.text
         prefill = request.prefill or Prefill()
         text += prefill.answer
         sampling = request.sampling.over(self._info.defaults)

@@ -21,7 +21,7 @@ from openai import AsyncOpenAI
 from inference import sse
 from inference.errors import BackendDropped, BackendFiltered, BackendGarbled, BackendKeyMissing, BackendRefused, DecodingFailed, NotReady
 from inference.openai_errors import Backend, Failure
-from inference.openai_request import build_messages, build_parameters, refuse_unsupported, understood, unknown_extras
+from inference.openai_request import build_messages, build_parameters, build_text, refuse_unsupported, understood, unknown_extras
 from inference.openai_text import AnswerText
 from inference.types import (
     ContextUse,
@@ -139,6 +139,9 @@ class OpenAIEngine:
         info = self.info
         refuse_unsupported(request.sampling, info.parameters)
         sampling = request.sampling.over(info.defaults)
+        if request.text is not None:
+            body = {"model": info.model, **build_text(request.text, sampling)}
+            return Prompt(request.id, request.text, "", sampling, ContextUse(None, info.context_window), body)
         messages, dropped = build_messages(request, self._extras, info.context_window, sampling.max_tokens)
         continued = messages[-1]["role"] == "assistant"
         body = {"model": info.model, "messages": messages, **build_parameters(sampling, self._extras, continued=continued)}
@@ -147,7 +150,7 @@ class OpenAIEngine:
 
     async def stream(self, prompt: Prompt) -> AsyncGenerator[Delta | Finish, None]:
         info = self.info
-        continued = prompt.payload["messages"][-1]["role"] == "assistant"
+        continued = "prompt" in prompt.payload or prompt.payload["messages"][-1]["role"] == "assistant"
         answer = _Answer(AnswerText("answer" if continued else "thinking" if "think_open" in self._extras else "start"))
         for attempt in range(RETRIES + 1):
             try:
@@ -185,7 +188,8 @@ class OpenAIEngine:
 
     async def _open(self, body: dict[str, Any]) -> httpx2.Response:
         """Send the request; the response's body is still to be read."""
-        create, headers = self._client().chat.completions.create, self._identity()
+        client, headers = self._client(), self._identity()
+        create: Any = client.completions.create if "prompt" in body else client.chat.completions.create
         usage: dict[str, Any] = {"stream_options": {"include_usage": True}} if self._usage_option else {}
         try:
             stream = await create(stream=True, extra_headers=headers, **usage, **body)
@@ -329,7 +333,7 @@ class _Answer:
         for choice in (chunk.get("choices") or [])[:1]:
             delta = choice.get("delta") or {}
             # reasoning_content: DeepSeek, SiliconFlow, llama.cpp, transformers serve; reasoning: OpenRouter, vLLM, Ollama
-            thinking, content = delta.get("reasoning_content") or delta.get("reasoning") or "", delta.get("content") or ""
+            thinking, content = delta.get("reasoning_content") or delta.get("reasoning") or "", delta.get("content") or choice.get("text") or ""
             if not isinstance(thinking, str) or not isinstance(content, str):
                 raise TypeError("expected text in a delta")
             if (thinking or content) and self._first is None:

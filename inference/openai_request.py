@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from typing import Any
 
 from inference.errors import EmptyPrompt, UnsupportedParameter
@@ -105,6 +106,13 @@ def build_parameters(sampling: Sampling, extras: frozenset[str], *, continued: b
     if extra:
         body["extra_body"] = extra
     return body
+
+
+def build_text(text: str, sampling: Sampling) -> dict[str, Any]:
+    """The request for `completions.create`: a text to go on with, without a conversation. Raises EmptyPrompt."""
+    if not text:
+        raise EmptyPrompt
+    return {"prompt": plain(text), **build_parameters(replace(sampling, thinking=None), EXTRA, continued=False)}
 
 
 def estimate_tokens(text: str) -> int:

@@ -91,6 +91,16 @@ class PromptBuilder:
             tail=ids[-16:] if prefill else [],
         )
 
+    def build_text(self, text: str, *, max_tokens: int) -> Rendered:
+        """A text to go on with as it is. Raises EmptyPrompt, ContextOverflow."""
+        ids = self._words.encode(text)
+        if not ids:
+            raise EmptyPrompt
+        if len(ids) >= self.window:
+            raise ContextOverflow(used=len(ids), limit=self.window - 1)
+        context = ContextUse(len(ids), self.window)
+        return Rendered(text, ids, context, max(1, min(max_tokens, self.window - len(ids))), state="answer", tail=ids[-16:])
+
     def _first_that_fits(self, attempt: Any, last_turn: int, budget: int) -> tuple[int, tuple[_Piece, str, list[int]]]:
         """The oldest turn that can stay, by bisection (each attempt renders and encodes the conversation); the newest one if none can."""
         made = attempt(0)

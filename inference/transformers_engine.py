@@ -228,16 +228,15 @@ class TransformersEngine:
         repeatable = sampling.seed is not None
         if sampling.seed is None:
             sampling = replace(sampling, seed=secrets.randbits(31))
-        rendered = await asyncio.to_thread(
-            self._builder.build,
-            request.messages,
-            max_tokens=sampling.max_tokens or 1,
-            thinking=bool(sampling.thinking),
-            prefill=request.prefill,
-        )
-        rendered = replace(rendered, repeatable=repeatable)
+        rendered = replace(await asyncio.to_thread(self._render, request, sampling), repeatable=repeatable)
         sampling = replace(sampling, max_tokens=rendered.max_tokens)
         return Prompt(request.id, rendered.text, self._vocabulary.template_hash, sampling, rendered.context, rendered)
+
+    def _render(self, request: GenerationRequest, sampling: Sampling) -> Rendered:
+        max_tokens = sampling.max_tokens or 1
+        if request.text is not None:
+            return self._builder.build_text(request.text, max_tokens=max_tokens)
+        return self._builder.build(request.messages, max_tokens=max_tokens, thinking=bool(sampling.thinking), prefill=request.prefill)
 
     def stream(self, prompt: Prompt) -> AsyncGenerator[Delta | Finish, None]:
         return self._events(prompt, time.perf_counter())

@@ -71,6 +71,8 @@ class GenerationRequest:
     messages: tuple[ChatMessage, ...]
     sampling: Sampling = field(default_factory=Sampling)
     prefill: Prefill | None = None
+    text: str | None = None
+    """A text to go on with as it is, instead of a conversation: no template, and what looks like a special token is one. `messages` is empty then."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,6 +18,7 @@ from chat.api.errors import megabytes, refusal
 from chat.identity import Caller, caller_of, place_of
 from chat.limits import Exceeded
 from chat.sentences import sentence
+from chat.v1.refusals import Refusal
 from llmsite.security import refusal_headers
 
 Scope = dict[str, Any]
@@ -30,6 +31,8 @@ BODY_BYTES = MAX_BODY_BYTES
 """Of every other request. A form of the admin with a prompt of 100,000 characters fits, too."""
 FREE = ("/static/", "/healthz")
 """What costs nothing worth counting: a page asks for many files at once."""
+V1 = "/v1/"
+"""What speaks OpenAI's protocol; its refusals do, too."""
 PAIRING = "/api/pair"
 """The page counts the codes itself, and says so in its own way (chat/pages.py)."""
 
@@ -56,6 +59,9 @@ class RequestLimit:
 
 def refused(request: HttpRequest, code: str, retry_after_s: int, **params: Any) -> HttpResponse:
     """429: JSON for programs, a page for people."""
+    if request.path_info.startswith(V1):
+        message = sentence(code, get_language() or "en", **params)
+        return Refusal(429, "rate_limit_exceeded", message, retry=True, retry_after_s=retry_after_s).response()
     if request.path_info.startswith("/api/") or request.headers.get("Accept", "").startswith("application/json"):
         return refusal(429, code, retry_after_s=retry_after_s, **params)
     text = sentence(code, get_language() or "en", **params)
@@ -130,7 +136,10 @@ def _announced(scope: Scope) -> int:
 
 async def _too_large(scope: Scope, send: Send, limit: int) -> None:
     accepted = dict(scope["headers"]).get(b"accept-language", b"en").decode("latin-1")
-    body = {"code": "too_large", "message": sentence("too_large", accepted, limit=megabytes(limit))}
+    message = sentence("too_large", accepted, limit=megabytes(limit))
+    body = {"code": "too_large", "message": message}
+    if scope["path"].startswith(V1):
+        body = Refusal(413, "too_large", message).body()
     headers = [*refusal_headers("application/json"), (b"connection", b"close")]
     await send({"type": "http.response.start", "status": 413, "headers": headers})
     await send({"type": "http.response.body", "body": json.dumps(body, ensure_ascii=False).encode()})

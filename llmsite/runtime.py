@@ -13,12 +13,13 @@ import secrets
 import threading
 from collections.abc import Callable
 from concurrent.futures import Future
-from time import monotonic
+from time import monotonic, time
 from typing import Any, Literal
 
 from django.db import connection
 
 from chat import services
+from chat.calls import Calls
 from chat.runs import RunManager
 from inference.engine import Engine
 from inference.errors import EngineDead, EngineError
@@ -45,6 +46,8 @@ class Runtime:
         self.config = config
         self.instance = secrets.token_hex(8)
         """Tells this process from any other that may answer on the same port."""
+        self.began_at = int(time())
+        """In seconds since 1970."""
         self.computer = ""
         """Tells this computer from any other, also after a restart. Known before anybody is served."""
         self.error: BaseException | None = None
@@ -59,6 +62,7 @@ class Runtime:
             keep=config.keep_loaded,
         )
         self.runs = RunManager(self.pool, system_prompt=config.system_prompt)
+        self.calls = Calls(self.runs)
         self.reach = Reach(self.instance)
         self._publisher = Publisher()
         if config.mdns:
@@ -140,7 +144,7 @@ class Runtime:
         self._stopped = True
         self.reach.close()
         self._publisher.stop()
-        await self.runs.shutdown()
+        await asyncio.gather(self.runs.shutdown(), self.calls.shutdown())
         await self.pool.close()
         await asyncio.to_thread(self._publisher.join)
         lock.release(self.config.data)

@@ -139,9 +139,13 @@ WHITENOISE_AUTOREFRESH = DEBUG
 
 # Same-origin clients need none; the App and the mini-program send no Origin; everything else is closed, but for what cors_origins names.
 CORS_ALLOWED_ORIGINS = list(CONFIG.cors_origins)
-CORS_URLS_REGEX = r"^/api/"
-CORS_ALLOW_HEADERS = ["accept", "accept-language", "authorization", "content-type"]
-CORS_EXPOSE_HEADERS = ["content-disposition", "retry-after"]
+CORS_URLS_REGEX = r"^/(api|v1)/"
+CORS_ALLOW_HEADERS = [
+    *("accept", "accept-language", "authorization", "content-type"),
+    # What OpenAI's client for browsers sends along.
+    *(f"x-stainless-{name}" for name in ("arch", "lang", "os", "package-version", "retry-count", "runtime", "runtime-version", "timeout")),
+]
+CORS_EXPOSE_HEADERS = ["content-disposition", "retry-after", "x-should-retry"]
 
 SESSION_COOKIE_AGE = 12 * 3600
 SESSION_COOKIE_HTTPONLY = True

@@ -6,7 +6,7 @@ from importlib import import_module
 
 from django.contrib.admin import apps
 
-PAGES = ("conversations", "runs", "feedback", "people", "devices", "personas")
+PAGES = ("conversations", "runs", "feedback", "people", "devices", "keys", "personas")
 
 
 class AdminConfig(apps.AdminConfig):

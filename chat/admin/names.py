@@ -13,6 +13,7 @@ MODELS = {
     "feedback": (_("rating"), _("ratings")),
     "owner": (_("person"), _("people")),
     "device": (_("device"), _("devices")),
+    "apikey": (_("key for programs"), _("keys for programs")),
     "persona": (_("persona"), _("personas")),
 }
 FIELDS = {

@@ -65,7 +65,9 @@ class RunAdmin(Record):
         return seconds(run.total_s)
 
     @admin.display(description=_("conversation"))
-    def transcript(self, run: Run) -> SafeString:
+    def transcript(self, run: Run) -> SafeString | str:
+        if run.message is None:
+            return gettext("a program's call, not stored")
         address = reverse("admin:chat_conversation_change", args=[run.message.conversation_id])
         return format_html('<a href="{}?message={}#m-{}">{}</a>', address, run.message_id, run.message_id, gettext("Transcript"))
 
@@ -75,5 +77,7 @@ class RunAdmin(Record):
         return format_html('<dl class="audit">{}</dl>', format_html_join("", "<div><dt>{}</dt><dd>{}</dd></div>", rows))
 
     @admin.display(description=_("prompt, exactly as the model got it"))
-    def prompt_text(self, run: Run) -> SafeString:
+    def prompt_text(self, run: Run) -> SafeString | str:
+        if run.message is None:
+            return gettext("Not stored: the call did not ask for it.")
         return format_html('<pre class="prompt">{}</pre>', run.prompt)

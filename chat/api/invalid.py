@@ -61,9 +61,14 @@ def sentence_of(error: Mapping[str, Any], language: str) -> str:
         return f"这里没有名为 {field} 的字段。" if chinese else f"The field {field} is not known here."
     if error["type"] in FILE:
         return FILE[error["type"]][chinese].format(field=field, **error.get("ctx", {}))
+    return problem_of(error, field or ("请求正文" if chinese else "the body"), language)
+
+
+def problem_of(error: Mapping[str, Any], where: str, language: str) -> str:
+    """What was expected at `where`, and what came."""
+    chinese = language.lower().startswith("zh")
     expected = _expected(error, chinese)
     got = _short(error.get("input"))
-    where = field or ("请求正文" if chinese else "the body")
     return f"{where}：应为{expected}，收到的是 {got}。" if chinese else f"{where}: expected {expected}, got {got}."
 
 

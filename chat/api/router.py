@@ -25,7 +25,8 @@ View = Callable[..., Any]
 """A synchronous view: they all use the database."""
 
 DESCRIPTION = """\
-What the chat page does, for other programs. Answers are streamed over the WebSocket `ws/chat/`, not here.
+What the chat page does, for other programs. Answers are streamed over the WebSocket `ws/chat/`, not here;
+for programs that speak OpenAI's protocol there is `/v1/`, with keys of its own (`/pair/`).
 
 **Who asks.** A paired device shows its token as `Authorization: Bearer …` (`POST /api/pair` gives one for a code) or, in a browser, its cookie.
 The computer's own browser needs neither. A page of another site is refused whatever it shows, unless `cors_origins` names it.

@@ -111,6 +111,8 @@ class StubRun:
 class StubRuntime:
     def __init__(self) -> None:
         self.runs = type("Runs", (), {"live": {1: StubRun(True), 2: StubRun(False), 3: StubRun(False)}})
+        calls = {4: type("Call", (), {"has_begun": True}), 5: type("Call", (), {"has_begun": False})}
+        self.calls = type("Calls", (), {"live": calls})
         self.states = {"a": "ready", "b": "idle"}
         self.pool = self
 
@@ -124,7 +126,7 @@ class StubRuntime:
 def test_how_it_is_just_now() -> None:
     runtime = StubRuntime()
     metrics.look(runtime)
-    assert (value("llmsite_runs_running"), value("llmsite_runs_queued")) == (1, 2)
+    assert (value("llmsite_runs_running"), value("llmsite_runs_queued")) == (2, 3), "runs and calls"
     assert value("llmsite_model_state", model="a", state="ready") == 1
     assert value("llmsite_model_memory_bytes", model="a") == 1234
     runtime.states = {"a": "idle", "b": "loading"}

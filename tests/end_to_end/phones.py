@@ -49,6 +49,21 @@ def me(server: Server, headers: dict[str, str]) -> dict[str, Any]:
     return found
 
 
+def api_key(server: Server, name: str = "tool", headers: dict[str, str] | None = None) -> str:
+    """A key for other programs: of the computer's owner, or of the phone with these headers."""
+    headers = headers or {}
+    _, cookies, page = _request(server, "GET", "/pair/?only=devices", headers=headers)
+    token = re.search(r'name="csrfmiddlewaretoken" value="(\w+)"', page)
+    assert token, f"no form on the page: {page}"
+    cookie = "; ".join(filter(None, [headers.get("Cookie", ""), f"csrftoken={cookies['csrftoken'].value}"]))
+    sent = headers | {"Cookie": cookie, "Content-Type": "application/x-www-form-urlencoded"}
+    form = urlencode({"name": name, "csrfmiddlewaretoken": token[1]})
+    _, _, made = _request(server, "POST", "/pair/key/", form, sent)
+    found = re.search(r"sk-llmsite-[\w-]+", made)
+    assert found, f"no key on the page: {made}"
+    return found[0]
+
+
 def submit(server: Server, path: str, form: dict[str, str]) -> int:
     """Send a form of the computer's own /pair/ page. Returns the answer's status."""
     _, cookies, page = _request(server, "GET", "/pair/?only=devices")

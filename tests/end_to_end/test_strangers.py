@@ -334,6 +334,7 @@ ROUTES: dict[str, int] = {
     "pair/": 403,
     "pair/now/": 403,
     "pair/device/": 405,
+    "pair/key/": 405,
     "pair/wifi/": 405,
     "healthz": 200,
     "metrics": 403,
@@ -341,10 +342,20 @@ ROUTES: dict[str, int] = {
     "^api(?:/|$)": 404,
     "api/docs": 200,
     "api/openapi.json": 200,
+    "v1/chat/completions": 405,
+    "v1/completions": 405,
+    "v1/models": 401,
+    "v1/models/<path:name>": 401,
+    "^v1(?:/|$)": 401,
 }
 """What somebody gets there who is not paired, with GET. Those of the API are above; all of the admin ask for a login, but these:"""
 ADMIN = {"admin/login/": 200}
-EXAMPLES = {"^api(?:/|$)": "api/nothing", r"admin/^(?P<app_label>": "admin/chat/", r"admin/(?P<url>.*)$": "admin/nothing/"}
+EXAMPLES = {
+    "^api(?:/|$)": "api/nothing",
+    "^v1(?:/|$)": "v1/nothing",
+    r"admin/^(?P<app_label>": "admin/chat/",
+    r"admin/(?P<url>.*)$": "admin/nothing/",
+}
 
 
 def _routes() -> set[str]:

@@ -35,7 +35,7 @@ def test_the_index_shows_the_lists_and_the_statistics(owner: Browser, answered: 
     page = owner.get(reverse("admin:index"))
     assert page.context["site_header"] == "llmsite"
     names = [model["object_name"] for model in page.context["app_list"][0]["models"]]
-    assert {"Conversation", "Run", "Feedback", "Owner", "Device", "Persona", "Statistics"} == set(names)
+    assert {"Conversation", "Run", "Feedback", "Owner", "Device", "ApiKey", "Persona", "Statistics"} == set(names)
     assert f'href="{reverse("admin:statistics")}"' in page.content.decode()
 
 
