@@ -1,7 +1,9 @@
 """`manage.py serve`, with a clock at the engine: when each piece of text was decoded, and when the engine handed it over.
 
 python -m benchmarks.stamped serve …; the times go to the file BENCH_STAMPS, one line of JSON an answer. CLOCK_MONOTONIC is one clock for all
-processes of a computer, so a client can say how long a piece was on its way.
+processes of a computer, so a client can say how long a piece was on its way. With BENCH_ENGINE_ONLY the clock is in the engine's thread alone, so
+that it costs the others nothing. With BENCH_ENDLESS the model's end token ends nothing: every answer is as
+long as was asked for, whatever the model has to say.
 """
 
 from __future__ import annotations
@@ -10,16 +12,19 @@ import json
 import os
 import runpy
 import sys
+import threading
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from pathlib import Path
 from time import monotonic
+from typing import Any
 
 from inference.transformers_engine import TransformersEngine
 from inference.types import Delta, Finish, Prompt
 
 ROOT = Path(__file__).resolve().parent.parent
 STAMPS = Path(os.environ["BENCH_STAMPS"])
+ENGINE_ONLY = bool(os.environ.get("BENCH_ENGINE_ONLY"))
 _decoded: dict[str, list[float]] = {}
 
 
@@ -33,9 +38,22 @@ def _stamp_decoding() -> None:
     def stamped(self: DecodeLoop, run: Run, event: Event) -> None:
         if isinstance(event, Delta) and event.text:
             _decoded.setdefault(run.id, []).append(monotonic())
+        elif isinstance(event, Finish) and ENGINE_ONLY:
+            _write(json.dumps({"run": run.id, "decoded": _decoded.pop(run.id, []), "threads": _threads()}))
         post(self, run, event)
 
     DecodeLoop._post = stamped  # type: ignore[method-assign]
+
+
+def _never_end() -> None:
+    from inference.decode_loop import DecodeLoop
+
+    made = DecodeLoop.__init__
+
+    def endless(self: DecodeLoop, *args: Any, **kwargs: Any) -> None:
+        made(self, *args, **kwargs | {"eos_ids": frozenset()})
+
+    DecodeLoop.__init__ = endless  # type: ignore[method-assign]
 
 
 def _stamp_stream() -> None:
@@ -50,11 +68,16 @@ def _stamp_stream() -> None:
                     if event.text:
                         yielded.append(monotonic())
                 else:
-                    line = json.dumps({"run": prompt.id, "decoded": _decoded.pop(prompt.id, []), "yielded": yielded})
-                    _write(line)
+                    line = {"run": prompt.id, "decoded": _decoded.pop(prompt.id, []), "yielded": yielded, "threads": _threads()}
+                    _write(json.dumps(line))
                 yield event
 
     TransformersEngine.stream = stamped  # type: ignore[method-assign]
+
+
+def _threads() -> dict[str, int]:
+    """The system's number of each thread that Python knows, by its name: who used the processor can be told apart by it."""
+    return {thread.name: thread.native_id for thread in threading.enumerate() if thread.native_id is not None}
 
 
 def _write(line: str) -> None:
@@ -65,6 +88,9 @@ def _write(line: str) -> None:
 
 if __name__ == "__main__":
     _stamp_decoding()
-    _stamp_stream()
+    if not ENGINE_ONLY:
+        _stamp_stream()
+    if os.environ.get("BENCH_ENDLESS"):
+        _never_end()
     sys.argv = ["manage.py", *sys.argv[1:]]
     runpy.run_path(str(ROOT / "manage.py"), run_name="__main__")

@@ -228,7 +228,8 @@ class ChatConsumer(AsyncWebsocketConsumer):  # type: ignore[misc]
 
     async def _send_frame(self, frame: Frame) -> None:
         if self.legacy is None:
-            await self.send(text_data=frame.wire())
+            # What `send` comes to, without the calls in between: this is done for each token.
+            await self.base_send({"type": "websocket.send", "text": frame.wire()})
             return
         for text in self.legacy.translate(frame):
             await self.send(text_data=text)

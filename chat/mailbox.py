@@ -34,11 +34,13 @@ class Watchable(Protocol):
     def unlisten(self, wake: Callable[[], None]) -> None: ...
 
 
-@dataclass
+@dataclass(slots=True)
 class _Watch:
     run: Watchable
     sent: int
     place: Queued | None = None
+    over: bool = False
+    """Nothing more of it is sent: all was, or the run is watched anew, or the socket is gone."""
 
 
 class Mailbox:
@@ -48,13 +50,15 @@ class Mailbox:
         self._send = send
         self._direct: deque[Frame] = deque(maxlen=MAX_DIRECT)
         self._watches: dict[UUID, _Watch] = {}
-        self._wake = asyncio.Event()
+        self._news = True
+        """There may be something to send."""
+        self._sleeper: asyncio.Future[None] | None = None
         self._read = asyncio.Event()
 
     def post(self, frame: Frame) -> None:
         """Send a frame that belongs to no run's log."""
         self._direct.append(frame)
-        self._wake.set()
+        self._wake()
 
     def watch(self, run: Watchable, after: int = -1) -> None:
         """Send the run's frames behind `after`, those that are there and those to come.
@@ -64,10 +68,17 @@ class Mailbox:
         if after > len(run.log.pieces):
             after = -1
         if (old := self._watches.pop(run.log.run, None)) is not None:
-            old.run.unlisten(self._wake.set)
+            old.over = True
+            old.run.unlisten(self._wake)
         self._watches[run.log.run] = _Watch(run, after)
-        run.listen(self._wake.set)
-        self._wake.set()
+        run.listen(self._wake)
+        self._wake()
+
+    def _wake(self) -> None:
+        """Called for each token of each run that is watched: a flag and a future are all that it takes."""
+        self._news = True
+        if self._sleeper is not None and not self._sleeper.done():
+            self._sleeper.set_result(None)
 
     async def room(self) -> None:
         """Wait until few enough of the runs that are over are unread."""
@@ -77,12 +88,15 @@ class Mailbox:
 
     async def deliver(self) -> None:
         """Send for ever; to be run as a task that its owner cancels."""
+        loop = asyncio.get_running_loop()
         while True:
-            await self._wake.wait()
-            self._wake.clear()
+            if not self._news:
+                self._sleeper = loop.create_future()
+                await self._sleeper
+            self._news = False
             while self._direct:
                 await self._send(self._direct.popleft())
-            for watch in list(self._watches.values()):
+            for watch in tuple(self._watches.values()):
                 await self._deliver_run(watch)
 
     async def _deliver_run(self, watch: _Watch) -> None:
@@ -91,7 +105,7 @@ class Mailbox:
         if place is not None and place is not watch.place:
             watch.place = place
             await self._send(place)
-        while self._watches.get(log.run) is watch and (frames := log.next(watch.sent)):
+        while not watch.over and watch.sent < log.last and (frames := log.next(watch.sent)):
             for frame in frames:
                 await self._send(frame)
                 watch.sent = getattr(frame, "seq", watch.sent)
@@ -99,7 +113,8 @@ class Mailbox:
             self._forget(watch)
 
     def _forget(self, watch: _Watch) -> None:
-        watch.run.unlisten(self._wake.set)
+        watch.over = True
+        watch.run.unlisten(self._wake)
         if self._watches.get(watch.run.log.run) is watch:
             del self._watches[watch.run.log.run]
         self._read.set()

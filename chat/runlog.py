@@ -7,8 +7,10 @@ from which every frame can be cut again, so that a finished run can be resumed b
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from itertools import groupby, islice
+from collections.abc import Sequence
+from itertools import groupby
+from operator import itemgetter
+from typing import NamedTuple
 from uuid import UUID
 
 from chat.protocol import Channel, End, Error, Start, Stream
@@ -20,8 +22,7 @@ _LETTER: dict[Channel, str] = {"thinking": "t", "answer": "a"}
 _CHANNEL: dict[str, Channel] = {letter: channel for channel, letter in _LETTER.items()}
 
 
-@dataclass(frozen=True, slots=True)
-class Piece:
+class Piece(NamedTuple):
     """The text of one stream frame."""
 
     channel: Channel
@@ -67,20 +68,22 @@ class RunLog:
         return []
 
     def _merged(self, first: int) -> Stream:
-        channel, texts, size = self.pieces[first - 1].channel, list[str](), 0
-        for piece in islice(self.pieces, first - 1, None):
-            if piece.channel != channel or size > MERGED_CHARS:
-                break
+        pieces = self.pieces
+        channel, text = pieces[first - 1].channel, pieces[first - 1].text
+        if first == len(pieces):  # nearly always: who reads is up to date
+            return Stream(run=self.run, seq=first, channel=channel, content=text)
+        texts, size, seq = [text], len(text), first
+        while seq < len(pieces) and (piece := pieces[seq]).channel == channel and size <= MERGED_CHARS:
             texts.append(piece.text)
             size += len(piece.text)
-        seq = first + len(texts) - 1
+            seq += 1
         return Stream(run=self.run, seq=seq, first=first if first != seq else None, channel=channel, content="".join(texts))
 
 
-def pack(pieces: list[Piece]) -> str:
+def pack(pieces: Sequence[Piece]) -> str:
     """The lengths of `pieces`, as they are stored."""
-    groups = groupby(pieces, key=lambda piece: piece.channel)
-    return ";".join(_LETTER[channel] + ",".join(str(len(piece.text)) for piece in group) for channel, group in groups)
+    groups = groupby(pieces, key=itemgetter(0))
+    return ";".join(_LETTER[channel] + ",".join([str(len(piece.text)) for piece in group]) for channel, group in groups)
 
 
 def unpack(frames: str, thinking: str, answer: str) -> list[Piece]:
