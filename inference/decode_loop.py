@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from inference.errors import DecodingFailed, EngineDead, EngineError
+from inference.native_sampler import NativeSampler
 from inference.runner import Runner
 from inference.sampler import NOT_A_NUMBER, Sampler
 from inference.scheduler import Chunk, Move, Run, Scheduler
@@ -58,7 +59,7 @@ class Answer:
 class DecodeLoop:
     """Owns runner, sampler and scheduler. `run` is the thread's main function; `submit`, `wake` and `close` may be called from any thread."""
 
-    def __init__(self, runner: Runner, sampler: Sampler, scheduler: Scheduler, *, eos_ids: frozenset[int]) -> None:
+    def __init__(self, runner: Runner, sampler: Sampler | NativeSampler, scheduler: Scheduler, *, eos_ids: frozenset[int]) -> None:
         self._runner = runner
         self._sampler = sampler
         self._scheduler = scheduler

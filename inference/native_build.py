@@ -21,9 +21,9 @@ from pathlib import Path
 
 log = logging.getLogger(__name__)
 
-SOURCE = Path(__file__).parent / "native" / "decoder.c"
+FOLDER = Path(__file__).parent / "native"
 FLAGS = ("-O3", "-std=gnu11", "-fno-math-errno", "-ffp-contract=fast", "-fPIC", "-shared", "-pthread", "-Wno-psabi")
-VERSION = 1
+VERSION = 3
 BUILD_S = 120
 
 
@@ -52,7 +52,7 @@ def build(folder: Path, *, march: str = "native") -> Path:
         folder.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=folder) as beside:
             made = Path(beside) / target.name
-            _run([*compiler, *flags, "-o", str(made), str(SOURCE), "-lm"])
+            _run([*compiler, *flags, "-o", str(made), *(str(file) for file in sorted(FOLDER.glob("*.c"))), "-lm"])
             made.replace(target)  # another process may be making the same one
         log.info("compiled the decoder: %s", target)
     return target
@@ -61,7 +61,8 @@ def build(folder: Path, *, march: str = "native") -> Path:
 def _fingerprint(compiler: list[str], march: str) -> str:
     """Source, flags, compiler and what the compiler knows of this processor."""
     known = _run([*compiler, f"-march={march}", "-dM", "-E", "-x", "c", os.devnull])
-    return hashlib.sha256("\0".join([SOURCE.read_text(encoding="utf-8"), *compiler, *FLAGS, known]).encode()).hexdigest()[:16]
+    sources = [file.read_text(encoding="utf-8") for file in sorted(FOLDER.glob("*.[ch]"))]
+    return hashlib.sha256("\0".join([*sources, *compiler, *FLAGS, known]).encode()).hexdigest()[:16]
 
 
 def _run(command: list[str]) -> str:
@@ -98,4 +99,7 @@ def load(file: Path) -> ctypes.CDLL:
         ctypes.c_void_p,
         ctypes.c_void_p,
     ]
+    library.llmsite_sample.argtypes = [ctypes.c_int, ctypes.c_int64, *[ctypes.c_void_p] * 4]
+    library.llmsite_pack.restype = None
+    library.llmsite_pack.argtypes = [ctypes.c_void_p, ctypes.c_int, ctypes.c_int64, ctypes.c_int64, ctypes.c_int, ctypes.c_void_p, ctypes.c_void_p]
     return library

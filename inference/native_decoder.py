@@ -12,9 +12,8 @@ from torch import Tensor, nn
 from transformers import DynamicCache
 from transformers.cache_utils import DynamicLayer
 
-from inference.quantize import BLOCK, Packed
+from inference.quantize import BLOCK, KINDS, Packed
 
-KINDS = {torch.float32: 0, torch.bfloat16: 1}
 QUANTIZED = {8: 2, 4: 3}
 FAMILIES = frozenset({"llama", "mistral", "qwen2", "qwen3", "smollm3"})
 ROPES = frozenset({"default", "linear", "llama3", "yarn"})
@@ -75,7 +74,7 @@ class NativeDecoder:
     """
 
     def __init__(self, model: Any, library: ctypes.CDLL, *, threads: int, packed: dict[str, Packed] | None = None) -> None:
-        self._library = library
+        self.library = library
         self._kept: list[Any] = []
         self._packed = packed or {}
         self._handle: int | None = None
@@ -155,7 +154,7 @@ class NativeDecoder:
         cache = Cache(*(ctypes.cast(block, c_void_p) for block in blocks), keys[0].shape[3])
         logits = torch.empty((len(outputs), self.vocabulary))
         wanted = (c_int32 * len(outputs))(*outputs)
-        failed = self._library.llmsite_decoder_forward(
+        failed = self.library.llmsite_decoder_forward(
             self._handle, ctypes.byref(cache), count, ints(*tokens), ints(*rows), ints(*places), len(outputs), wanted, logits.data_ptr()
         )
         if failed:
@@ -170,7 +169,7 @@ class NativeDecoder:
 
     def close(self) -> None:
         if self._handle:
-            self._library.llmsite_decoder_free(self._handle)
+            self.library.llmsite_decoder_free(self._handle)
         self._handle = None
 
     def __del__(self) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import logging
 from collections.abc import Sequence
 from typing import Any
@@ -24,6 +25,7 @@ class NativeRunner:
 
     def __init__(self, decoder: NativeDecoder, *, max_rows: int, max_cells: int) -> None:
         self._decoder = decoder
+        self.library = decoder.library
         self.weight_bytes: int | None = decoder.weight_bytes
         self.cache = self._rows(max_rows, max_cells)
 
@@ -81,7 +83,7 @@ class NativeRunner:
         self._decoder.forward([1], [0], [0], [0], *beside.blocks())
 
 
-def quantized(model: Any, bits: int) -> dict[str, Packed]:
+def quantized(model: Any, bits: int, library: ctypes.CDLL) -> dict[str, Packed]:
     """The packed weights of a model's linear layers and its embedding, by module name. `bits`: 8 or 4.
 
     In 4 bits the embedding and the output layer get 8: they are read for every token, and 4 bits cost most there. The model's own weights are given
@@ -94,7 +96,7 @@ def quantized(model: Any, bits: int) -> dict[str, Packed]:
         if not isinstance(module, nn.Linear | nn.Embedding) or (module is head and tied):
             continue
         outer = module is head or isinstance(module, nn.Embedding)
-        packed[name] = pack(module.weight, 8 if outer else bits)
+        packed[name] = pack(module.weight, 8 if outer else bits, library)
         module.weight = nn.Parameter(module.weight.new_empty((0, 0)), requires_grad=False)
     if tied:
         packed["lm_head"] = packed["model.embed_tokens"]

@@ -278,7 +278,7 @@ def choose_runner(model: Any, *, max_rows: int, max_cells: int, native: Native |
 
 
 def _quantize(model: Any, bits: int, native: Native, *, max_rows: int, max_cells: int) -> Runner:
-    decoder = NativeDecoder(model, native.library, threads=native.threads, packed=quantized(model, bits))
+    decoder = NativeDecoder(model, native.library, threads=native.threads, packed=quantized(model, bits, native.library))
     return NativeRunner(decoder, max_rows=max_rows, max_cells=max_cells)
 
 

@@ -34,7 +34,9 @@ from inference.types import SAMPLING_NAMES, Delta, EngineInfo, Finish, Generatio
 if TYPE_CHECKING:
     from inference.decode_loop import DecodeLoop, Event
     from inference.loading import Loaded
+    from inference.native_sampler import NativeSampler
     from inference.runner import Runner
+    from inference.sampler import Sampler
     from inference.vocabulary import Vocabulary
 
 log = logging.getLogger(__name__)
@@ -167,7 +169,6 @@ class TransformersEngine:
 
         from inference.decode_loop import DecodeLoop
         from inference.loading import choose_threads, eos_ids, load
-        from inference.sampler import Sampler
         from inference.vocabulary import Vocabulary
 
         library = native.result()
@@ -187,7 +188,7 @@ class TransformersEngine:
         if not self._stopping:
             self._info = info
         scheduler = Scheduler(max_rows=self._max_streams, max_cells=cells)
-        return DecodeLoop(runner, Sampler(), scheduler, eos_ids=self._vocabulary.eos_ids)
+        return DecodeLoop(runner, _sampler(runner), scheduler, eos_ids=self._vocabulary.eos_ids)
 
     def _choose_runner(self, loaded: Loaded, library: ctypes.CDLL | None, cells: int) -> Runner:
         from inference.loading import native_threads
@@ -290,6 +291,14 @@ class TransformersEngine:
         self._thread = None
         if thread is not None and decode_loop is not None:
             await asyncio.to_thread(thread.join, JOIN_S)
+
+
+def _sampler(runner: Runner) -> Sampler | NativeSampler:
+    from inference.native_runner import NativeRunner
+    from inference.native_sampler import NativeSampler
+    from inference.sampler import Sampler
+
+    return NativeSampler(runner.library) if isinstance(runner, NativeRunner) else Sampler()
 
 
 def in_background(work: Callable[[], T]) -> Future[T]:

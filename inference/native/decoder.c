@@ -4,437 +4,12 @@
    weights are read once for all of them. Each number is summed in one order that does not depend on who else is in the pass, nor on the pieces in
    which a prompt is read: what an answer becomes does not depend on its company.
 
-   Compiled on the user's computer for its own processor by inference/native_build.py; plain C11 with GCC's vector types, which clang knows too, and
-   two instructions (bf16 and int8 dot products) by name where the processor has them. */
+   Compiled on the user's computer for its own processor by inference/native_build.py; C11 with GCC's vector types, which clang knows too, and two
+   instructions (bf16 and int8 dot products) by name where the processor has them. */
 
-#include <math.h>
-#include <pthread.h>
-#include <stdatomic.h>
-#include <stdint.h>
-#include <stdlib.h>
-#include <string.h>
-#if defined(__x86_64__) || defined(__i386__)
-#include <immintrin.h>
-#endif
-
-#define INLINE static inline __attribute__((always_inline))
-#if defined(__GNUC__) && !defined(__clang__)
-#define UNROLL _Pragma("GCC unroll 16")
-#else
-#define UNROLL _Pragma("unroll")
-#endif
-
-#if defined(__AVX512F__)
-#define LANES 16
-#elif defined(__AVX__)
-#define LANES 8
-#else
-#define LANES 4
-#endif
-#if defined(__AVX512BF16__) && defined(__AVX512BW__) && defined(__AVX512VL__)
-#define BF16_DOT 1
-#else
-#define BF16_DOT 0
-#endif
-#if defined(__AVX512VNNI__) && defined(__AVX512BW__)
-#define INT8_DOT 1
-#else
-#define INT8_DOT 0
-#endif
-
-typedef float Vec __attribute__((vector_size(LANES * 4)));
-typedef int32_t IntVec __attribute__((vector_size(LANES * 4)));
-typedef uint16_t HalfVec __attribute__((vector_size(LANES * 2)));
-
-INLINE Vec load(const float *p) { Vec v; memcpy(&v, p, sizeof v); return v; }
-INLINE void store(float *p, Vec v) { memcpy(p, &v, sizeof v); }
-INLINE Vec all(float x) { return x - (Vec){0}; }
-INLINE Vec bits(IntVec v) { Vec f; memcpy(&f, &v, sizeof f); return f; }
-INLINE IntVec as_int(Vec v) { IntVec i; memcpy(&i, &v, sizeof i); return i; }
-INLINE Vec load_bf16(const uint16_t *p) {
-    HalfVec h;
-    memcpy(&h, p, sizeof h);
-    return bits(__builtin_convertvector(h, IntVec) << 16);
-}
-INLINE float from_bf16(uint16_t h) { uint32_t u = (uint32_t)h << 16; float f; memcpy(&f, &u, 4); return f; }
-INLINE uint16_t to_bf16(float f) { /* to the nearest, ties to even */
-    uint32_t u;
-    memcpy(&u, &f, 4);
-    return (uint16_t)((u + 0x7fff + ((u >> 16) & 1)) >> 16);
-}
-
-INLINE float sum(Vec v) { /* the halves are folded onto each other */
-#if LANES == 16
-    return _mm512_reduce_add_ps((__m512)v);
-#else
-    float x[LANES];
-    memcpy(x, &v, sizeof x);
-    for (int half = LANES / 2; half; half /= 2)
-        for (int i = 0; i < half; i++) x[i] += x[i + half];
-    return x[0];
-#endif
-}
-
-/* e^x within 2 units of the last place (the polynomial of Cephes' expf). -inf gives 0, more than 88 gives e^88, NaN stays NaN. */
-INLINE Vec vexp(Vec x) {
-    IntVec tiny = x < -87.0f, huge = x > 88.0f;
-    x = bits((as_int(x) & ~huge) | (as_int(all(88.0f)) & huge));
-    Vec n = x * 1.44269504f + 12582912.0f;
-    IntVec power = as_int(n) << 23;
-    n -= 12582912.0f;
-    Vec r = x - n * 0.693359375f;
-    r -= n * -2.12194440e-4f;
-    Vec p = r * 1.9875691500e-4f + 1.3981999507e-3f;
-    p = p * r + 8.3334519073e-3f;
-    p = p * r + 4.1665795894e-2f;
-    p = p * r + 1.6666665459e-1f;
-    p = p * r + 5.0000001201e-1f;
-    p = p * r * r + r + 1.0f;
-    return bits((as_int(p) + power) & ~tiny);
-}
-
-/* ---- Threads ---- */
-
-typedef void Work(void *context, int part, int thread);
-
-enum { SPINS = 4000 };
-
-typedef struct {
-    int count; /* with the caller */
-    pthread_t *threads;
-    _Atomic uint64_t ticket; /* the number of the job, and how many of its parts nobody has taken: one word, so that no one takes a part of the next job */
-    _Atomic int done, asleep, closing;
-    Work *work;
-    void *context;
-    int parts;
-    pthread_mutex_t lock;
-    pthread_cond_t called;
-    _Atomic int names;
-} Pool;
-
-INLINE void rest(void) {
-#if defined(__x86_64__) || defined(__i386__)
-    _mm_pause();
-#elif defined(__aarch64__)
-    __asm__ volatile("yield");
-#endif
-}
-
-static void take_parts(Pool *pool, uint32_t job, int thread) {
-    uint64_t ticket = atomic_load_explicit(&pool->ticket, memory_order_acquire);
-    while ((uint32_t)(ticket >> 32) == job && (uint32_t)ticket != 0) {
-        if (!atomic_compare_exchange_weak_explicit(&pool->ticket, &ticket, ticket - 1, memory_order_acq_rel, memory_order_acquire)) continue;
-        pool->work(pool->context, pool->parts - (int)(uint32_t)ticket, thread);
-        atomic_fetch_add_explicit(&pool->done, 1, memory_order_release);
-        ticket = atomic_load_explicit(&pool->ticket, memory_order_acquire);
-    }
-}
-
-static void *helper(void *argument) {
-    Pool *pool = argument;
-    int thread = atomic_fetch_add(&pool->names, 1);
-    uint32_t seen = 0;
-    while (!atomic_load(&pool->closing)) {
-        uint32_t job = (uint32_t)(atomic_load_explicit(&pool->ticket, memory_order_acquire) >> 32);
-        for (int i = 0; i < SPINS && job == seen; i++) {
-            rest();
-            job = (uint32_t)(atomic_load_explicit(&pool->ticket, memory_order_acquire) >> 32);
-        }
-        if (job == seen) { /* nothing for a while: give the core to others */
-            pthread_mutex_lock(&pool->lock);
-            atomic_fetch_add(&pool->asleep, 1);
-            while ((uint32_t)(atomic_load(&pool->ticket) >> 32) == seen && !atomic_load(&pool->closing)) pthread_cond_wait(&pool->called, &pool->lock);
-            atomic_fetch_sub(&pool->asleep, 1);
-            pthread_mutex_unlock(&pool->lock);
-            continue;
-        }
-        seen = job;
-        take_parts(pool, job, thread);
-    }
-    return NULL;
-}
-
-static void call_all(Pool *pool) {
-    pthread_mutex_lock(&pool->lock);
-    pthread_cond_broadcast(&pool->called);
-    pthread_mutex_unlock(&pool->lock);
-}
-
-/* Does all parts. Whoever has a core takes them; a helper that has none delays nobody, unless it lost it in the middle of one. */
-static void share(Pool *pool, Work *work, void *context, int parts) {
-    if (pool->count == 1 || parts == 1) {
-        for (int part = 0; part < parts; part++) work(context, part, 0);
-        return;
-    }
-    pool->work = work;
-    pool->context = context;
-    pool->parts = parts;
-    atomic_store_explicit(&pool->done, 0, memory_order_relaxed);
-    uint32_t job = (uint32_t)(atomic_load(&pool->ticket) >> 32) + 1;
-    if (job == 0) job = 1;
-    atomic_store(&pool->ticket, ((uint64_t)job << 32) | (uint32_t)parts);
-    if (atomic_load(&pool->asleep)) call_all(pool);
-    take_parts(pool, job, 0);
-    while (atomic_load_explicit(&pool->done, memory_order_acquire) < parts) rest();
-}
-
-static int pool_open(Pool *pool, int count) {
-    pool->count = 1;
-    atomic_store(&pool->names, 1);
-    pthread_mutex_init(&pool->lock, NULL);
-    pthread_cond_init(&pool->called, NULL);
-    pool->threads = calloc((size_t)count, sizeof *pool->threads);
-    if (!pool->threads) return 0;
-    for (; pool->count < count; pool->count++)
-        if (pthread_create(&pool->threads[pool->count - 1], NULL, helper, pool)) break;
-    return 1;
-}
-
-static void pool_close(Pool *pool) {
-    atomic_store(&pool->closing, 1);
-    call_all(pool);
-    for (int i = 1; i < pool->count; i++) pthread_join(pool->threads[i - 1], NULL);
-    free(pool->threads);
-    pthread_mutex_destroy(&pool->lock);
-    pthread_cond_destroy(&pool->called);
-}
-
-/* ---- Weights, and what they are multiplied with ---- */
-
-enum { F32, BF16, INT8, INT4 };
-enum { GROUP = 32, BLOCK = 128 }; /* weights that share a scale; weights that are packed together */
-
-typedef struct {
-    const void *data;       /* F32, BF16: [out, in]. INT8: [out, in] as unsigned, 128 above. INT4: [out, in / 2], see inference/native_weights.py */
-    const uint16_t *scales; /* [out, in / GROUP], float16; NULL where weights are not quantised */
-    const float *bias;      /* [out] or NULL */
-    int64_t out, in;        /* quantised: `in` is a multiple of BLOCK, filled up with zeros */
-    int32_t kind, unused;
-} Matrix;
-
-/* The inputs of a product, arranged for one kind of weights. */
-typedef struct {
-    float *plain;     /* [tokens, in] */
-    uint16_t *halves; /* [tokens, in], bf16 */
-    int8_t *bytes;    /* [tokens, in] */
-    float *scales;    /* [tokens, in / GROUP] */
-    int32_t *offsets; /* [tokens, in / 4]: what the 128 (or 8) above zero of each weight adds, to take off, by four inputs */
-    int64_t in;
-    int offset;
-} Input;
-
-INLINE int takes_halves(int kind) { return kind == BF16 && BF16_DOT; }
-
-static void arrange(Input *input, int token, const float *x, int64_t in, int kind) {
-    if (kind == F32 || (kind == BF16 && !BF16_DOT)) {
-        memcpy(input->plain + token * input->in, x, (size_t)in * sizeof *x);
-    } else if (kind == BF16) {
-        uint16_t *to = input->halves + token * input->in;
-        for (int64_t i = 0; i < in; i++) to[i] = to_bf16(x[i]);
-    } else {
-        for (int64_t group = 0; group < input->in / GROUP; group++) {
-            int64_t begin = group * GROUP, end = begin + GROUP < in ? begin + GROUP : in;
-            int8_t *to = input->bytes + token * input->in + begin;
-            int32_t *offsets = input->offsets + (token * input->in + begin) / 4;
-            float most = 0;
-            for (int64_t i = begin; i < end; i++) most = fmaxf(most, fabsf(x[i]));
-            for (int64_t i = begin; i < end; i++) if (x[i] != x[i]) most = x[i]; /* NaN must not become a number */
-            float scale = most / 127.0f, inverse = most > 0 ? 127.0f / most : 0.0f;
-            input->scales[token * (input->in / GROUP) + group] = scale;
-            memset(to, 0, GROUP);
-            for (int64_t i = begin; i < end; i++) to[i - begin] = (int8_t)(int)nearbyintf(x[i] * inverse);
-            for (int i = 0; i < GROUP / 4; i++) offsets[i] = -input->offset * (to[4 * i] + to[4 * i + 1] + to[4 * i + 2] + to[4 * i + 3]);
-        }
-    }
-}
-
-/* ---- Products: ROWS rows of a matrix with TOKENS inputs, each number summed over `in` in the same order whatever ROWS and TOKENS are ---- */
-
-enum { MOST_TOKENS = 6 };
-
-INLINE void tile_f32(const Matrix *m, int64_t row, int rows, const Input *x, int token, int tokens, float *out) {
-    const float *w = (const float *)m->data + row * m->in, *y = x->plain + token * x->in;
-    Vec acc[4][MOST_TOKENS] = {0};
-    int64_t k = 0, in = m->in;
-    for (; k + LANES <= in; k += LANES) {
-        Vec a[4];
-        UNROLL for (int r = 0; r < rows; r++) a[r] = load(w + r * in + k);
-        UNROLL for (int t = 0; t < tokens; t++) {
-            Vec b = load(y + t * x->in + k);
-            UNROLL for (int r = 0; r < rows; r++) acc[r][t] += a[r] * b;
-        }
-    }
-    UNROLL for (int r = 0; r < rows; r++) UNROLL for (int t = 0; t < tokens; t++) {
-        float s = sum(acc[r][t]);
-        for (int64_t i = k; i < in; i++) s += w[r * in + i] * y[t * x->in + i];
-        out[r * MOST_TOKENS + t] = s;
-    }
-}
-
-#if BF16_DOT
-INLINE void tile_bf16(const Matrix *m, int64_t row, int rows, const Input *x, int token, int tokens, float *out) {
-    const uint16_t *w = (const uint16_t *)m->data + row * m->in, *y = x->halves + token * x->in;
-    __m512 acc[4][MOST_TOKENS];
-    UNROLL for (int r = 0; r < rows; r++) UNROLL for (int t = 0; t < tokens; t++) acc[r][t] = _mm512_setzero_ps();
-    int64_t k = 0, in = m->in;
-    for (; k + 32 <= in; k += 32) {
-        __m512bh a[4];
-        UNROLL for (int r = 0; r < rows; r++) a[r] = (__m512bh)_mm512_loadu_si512(w + r * in + k);
-        UNROLL for (int t = 0; t < tokens; t++) {
-            __m512bh b = (__m512bh)_mm512_loadu_si512(y + t * x->in + k);
-            UNROLL for (int r = 0; r < rows; r++) acc[r][t] = _mm512_dpbf16_ps(acc[r][t], a[r], b);
-        }
-    }
-    UNROLL for (int r = 0; r < rows; r++) UNROLL for (int t = 0; t < tokens; t++) {
-        float s = _mm512_reduce_add_ps(acc[r][t]);
-        for (int64_t i = k; i < in; i++) s += from_bf16(w[r * in + i]) * from_bf16(y[t * x->in + i]);
-        out[r * MOST_TOKENS + t] = s;
-    }
-}
-#else
-INLINE void tile_bf16(const Matrix *m, int64_t row, int rows, const Input *x, int token, int tokens, float *out) {
-    const uint16_t *w = (const uint16_t *)m->data + row * m->in;
-    const float *y = x->plain + token * x->in;
-    Vec acc[4][MOST_TOKENS] = {0};
-    int64_t k = 0, in = m->in;
-    for (; k + LANES <= in; k += LANES) {
-        Vec a[4];
-        UNROLL for (int r = 0; r < rows; r++) a[r] = load_bf16(w + r * in + k);
-        UNROLL for (int t = 0; t < tokens; t++) {
-            Vec b = load(y + t * x->in + k);
-            UNROLL for (int r = 0; r < rows; r++) acc[r][t] += a[r] * b;
-        }
-    }
-    UNROLL for (int r = 0; r < rows; r++) UNROLL for (int t = 0; t < tokens; t++) {
-        float s = sum(acc[r][t]);
-        for (int64_t i = k; i < in; i++) s += from_bf16(w[r * in + i]) * y[t * x->in + i];
-        out[r * MOST_TOKENS + t] = s;
-    }
-}
-#endif
-
-/* float16 without the processor's help: scales are neither infinite nor, but for 0, too small to be normal. */
-INLINE float from_half(uint16_t h) {
-    uint32_t u = ((uint32_t)(h & 0x8000) << 16) | ((h & 0x7fff) ? ((uint32_t)(h & 0x7fff) << 13) + 0x38000000 : 0);
-    float f;
-    memcpy(&f, &u, 4);
-    return f;
-}
-
-#if INT8_DOT
-/* BLOCK weights at a time: two registers of bytes, four scales. */
-INLINE void tile_bytes(const Matrix *m, int64_t row, int rows, const Input *x, int token, int tokens, float *out, int four_bits) {
-    int64_t in = m->in, stride = four_bits ? in / 2 : in, groups = in / GROUP;
-    const uint8_t *w = (const uint8_t *)m->data + row * stride;
-    const uint16_t *scales = m->scales + row * groups;
-    const int8_t *y = x->bytes + token * in;
-    const float *y_scales = x->scales + token * groups;
-    const int32_t *offsets = x->offsets + token * (in / 4);
-    const __m512i first = _mm512_set_epi32(1, 1, 1, 1, 1, 1, 1, 1, 0, 0, 0, 0, 0, 0, 0, 0), second = _mm512_add_epi32(first, _mm512_set1_epi32(2));
-    const __m512i low = _mm512_set1_epi8(15);
-    __m512 acc[4][MOST_TOKENS];
-    UNROLL for (int r = 0; r < rows; r++) UNROLL for (int t = 0; t < tokens; t++) acc[r][t] = _mm512_setzero_ps();
-    for (int64_t k = 0; k < in; k += BLOCK) {
-        __m512i a[4], b[4];
-        __m512 s[4];
-        UNROLL for (int r = 0; r < rows; r++) {
-            if (four_bits) {
-                __m512i both = _mm512_loadu_si512(w + r * stride + k / 2);
-                a[r] = _mm512_and_si512(both, low);
-                b[r] = _mm512_and_si512(_mm512_srli_epi16(both, 4), low);
-            } else {
-                a[r] = _mm512_loadu_si512(w + r * stride + k);
-                b[r] = _mm512_loadu_si512(w + r * stride + k + 64);
-            }
-            s[r] = _mm512_castps128_ps512(_mm_cvtph_ps(_mm_loadl_epi64((const __m128i *)(scales + r * groups + k / GROUP))));
-        }
-        UNROLL for (int t = 0; t < tokens; t++) {
-            const int8_t *yt = y + t * in + k;
-            const int32_t *ot = offsets + t * (in / 4) + k / 4;
-            __m512 ys = _mm512_castps128_ps512(_mm_loadu_ps(y_scales + t * groups + k / GROUP));
-            __m512i ya = _mm512_loadu_si512(yt), yb = _mm512_loadu_si512(yt + 64), oa = _mm512_loadu_si512(ot), ob = _mm512_loadu_si512(ot + 16);
-            UNROLL for (int r = 0; r < rows; r++) {
-                __m512 scale = _mm512_mul_ps(s[r], ys);
-                __m512 da = _mm512_cvtepi32_ps(_mm512_dpbusd_epi32(oa, a[r], ya)), db = _mm512_cvtepi32_ps(_mm512_dpbusd_epi32(ob, b[r], yb));
-                acc[r][t] = _mm512_fmadd_ps(da, _mm512_permutexvar_ps(first, scale), acc[r][t]);
-                acc[r][t] = _mm512_fmadd_ps(db, _mm512_permutexvar_ps(second, scale), acc[r][t]);
-            }
-        }
-    }
-    UNROLL for (int r = 0; r < rows; r++) UNROLL for (int t = 0; t < tokens; t++) out[r * MOST_TOKENS + t] = _mm512_reduce_add_ps(acc[r][t]);
-}
-#else
-INLINE void tile_bytes(const Matrix *m, int64_t row, int rows, const Input *x, int token, int tokens, float *out, int four_bits) {
-    int64_t in = m->in, stride = four_bits ? in / 2 : in, groups = in / GROUP;
-    for (int r = 0; r < rows; r++) {
-        float s[MOST_TOKENS] = {0};
-        const uint8_t *w = (const uint8_t *)m->data + (row + r) * stride;
-        for (int64_t group = 0; group < groups; group++) {
-            int8_t a[GROUP];
-            if (four_bits) {
-                const uint8_t *from = w + group / 4 * (BLOCK / 2) + group % 2 * GROUP;
-                int shift = group % 4 >= 2 ? 4 : 0;
-                for (int i = 0; i < GROUP; i++) a[i] = (int8_t)(((from[i] >> shift) & 15) - 8);
-            } else {
-                for (int i = 0; i < GROUP; i++) a[i] = (int8_t)(w[group * GROUP + i] - 128);
-            }
-            float scale = from_half(m->scales[(row + r) * groups + group]);
-            for (int t = 0; t < tokens; t++) {
-                const int8_t *y = x->bytes + (token + t) * in + group * GROUP;
-                int32_t dot = 0;
-                for (int i = 0; i < GROUP; i++) dot += (int16_t)a[i] * (int16_t)y[i];
-                s[t] += (float)dot * (scale * x->scales[(token + t) * groups + group]);
-            }
-        }
-        for (int t = 0; t < tokens; t++) out[r * MOST_TOKENS + t] = s[t];
-    }
-}
-#endif
-
-INLINE void tile(const Matrix *m, int64_t row, int rows, const Input *x, int token, int tokens, float *out) {
-    if (m->kind == F32) tile_f32(m, row, rows, x, token, tokens, out);
-    else if (m->kind == BF16) tile_bf16(m, row, rows, x, token, tokens, out);
-    else if (m->kind == INT8) tile_bytes(m, row, rows, x, token, tokens, out, 0);
-    else tile_bytes(m, row, rows, x, token, tokens, out, 1);
-}
-
-/* One copy of the loops for each number of inputs, so that the sums stay in registers. */
-#define TILE_OF(N) \
-    static void tile_##N(const Matrix *m, int64_t row, int rows, const Input *x, int token, float *out) { \
-        if (rows == 4) tile(m, row, 4, x, token, N, out); \
-        else for (int r = 0; r < rows; r++) tile(m, row + r, 1, x, token, N, out + r * MOST_TOKENS); \
-    }
-TILE_OF(1) TILE_OF(2) TILE_OF(3) TILE_OF(4) TILE_OF(5) TILE_OF(6)
-typedef void Tile(const Matrix *, int64_t, int, const Input *, int, float *);
-static Tile *const TILES[] = {NULL, tile_1, tile_2, tile_3, tile_4, tile_5, tile_6};
-
-enum { TOKENS_IN_CACHE = 48 }; /* inputs that stay near while rows of the matrix pass by */
-
-typedef void Take(void *to, int64_t row, int token, float value);
-
-/* Rows first … end-1 with all tokens; result (row, token) goes to to[token * stride + row], or is added there. */
-static void product(const Matrix *m, int64_t first, int64_t end, const Input *x, int tokens, float *to, int64_t stride, int add) {
-    float out[4 * MOST_TOKENS];
-    for (int begin = 0; begin < tokens; begin += TOKENS_IN_CACHE) {
-        int near = tokens - begin < TOKENS_IN_CACHE ? tokens - begin : TOKENS_IN_CACHE;
-        int tiles = (near + MOST_TOKENS - 1) / MOST_TOKENS;
-        for (int64_t row = first; row < end; row += 4) {
-            int rows = end - row < 4 ? (int)(end - row) : 4;
-            for (int i = 0, token = begin; i < tiles; i++) {
-                int count = (near * (i + 1)) / tiles - (near * i) / tiles;
-                TILES[count](m, row, rows, x, token, out);
-                for (int t = 0; t < count; t++, token++)
-                    for (int r = 0; r < rows; r++) {
-                        float value = out[r * MOST_TOKENS + t] + (m->bias ? m->bias[row + r] : 0.0f);
-                        float *place = to + token * stride + row + r;
-                        *place = add ? *place + value : value;
-                    }
-            }
-        }
-    }
-}
-
-/* ---- The decoder ---- */
+#include "product.h"
+#include "threads.h"
+#include "vector.h"
 
 typedef struct {
     Matrix q, k, v, o, gate, up, down;
@@ -452,6 +27,8 @@ typedef struct {
     const Layer *layer;
 } Shape;
 
+enum { FEW = 16 };
+
 /* The cache: for each layer keys [rows, kv heads, head, places] and values [rows, kv heads, places, head]; `places` is a multiple of 32. */
 typedef struct {
     void *const *keys, *const *values;
@@ -460,7 +37,7 @@ typedef struct {
 
 typedef struct {
     Shape shape;
-    Pool pool;
+    Pool *pool;
     int capacity;    /* tokens */
     int64_t widest;  /* inputs of the widest matrix, filled up to whole blocks */
     int64_t longest; /* places for scores */
@@ -537,23 +114,6 @@ static void rms_norm(float *to, const float *x, const float *weight, int64_t siz
     for (i = 0; i < size; i++) to[i] = x[i] * scale * weight[i];
 }
 
-static void embed(const Matrix *m, int64_t token, float *to, int64_t hidden) {
-    for (int64_t i = 0; i < hidden; i++) {
-        if (m->kind == F32) to[i] = ((const float *)m->data)[token * m->in + i];
-        else if (m->kind == BF16) to[i] = from_bf16(((const uint16_t *)m->data)[token * m->in + i]);
-        else {
-            float scale = from_half(m->scales[token * (m->in / GROUP) + i / GROUP]);
-            int value;
-            if (m->kind == INT8) value = ((const uint8_t *)m->data)[token * m->in + i] - 128;
-            else {
-                const uint8_t *block = (const uint8_t *)m->data + token * (m->in / 2) + i / BLOCK * (BLOCK / 2);
-                value = ((block[i % 64] >> (i % BLOCK >= 64 ? 4 : 0)) & 15) - 8;
-            }
-            to[i] = scale * (float)value;
-        }
-    }
-}
-
 /* Arranges `count` inputs [count, in] for a kind of weights; many of them in parts. */
 typedef struct { Decoder *d; const float *x; const float *norm; int64_t in; int kind, count, per_part; } Arrange;
 
@@ -574,9 +134,10 @@ static void arrange_part(void *context, int part, int thread) {
 
 static void arrange_all(Decoder *d, const float *x, const float *norm, const Matrix *m, int64_t in, int count) {
     d->input.in = m->in;
+    d->input.few = count <= FEW;
     d->input.offset = m->kind == INT8 ? 128 : 8;
     Arrange a = {d, x, norm, in, m->kind, count, 4};
-    share(&d->pool, arrange_part, &a, (count + 3) / 4);
+    share(d->pool, arrange_part, &a, (count + 3) / 4);
 }
 
 static int64_t total_rows(int rows_per_part, int64_t rows) { return (rows + rows_per_part - 1) / rows_per_part; }
@@ -744,7 +305,7 @@ static void attend(Job *job, int *scratch) {
         if (last >= 0 && a.size[last] < most && job->rows[token] == job->rows[token - 1] && job->places[token] == job->places[token - 1] + 1) a.size[last]++;
         else a.begin[a.groups] = token, a.size[a.groups++] = 1;
     }
-    share(&job->d->pool, attend_part, &a, a.groups * job->d->shape.kv_heads);
+    share(job->d->pool, attend_part, &a, a.groups * job->d->shape.kv_heads);
 }
 
 static void qkv_part(void *context, int part, int thread) {
@@ -818,21 +379,19 @@ static void run_layer(Job *job, int index, int *scratch) {
     arrange_all(d, d->x, layer->before_attention, &layer->q, s->hidden, count);
     job->part_rows = part_size(&layer->q, count);
     int64_t parts = total_rows(job->part_rows, layer->q.out) + total_rows(job->part_rows, layer->k.out) + total_rows(job->part_rows, layer->v.out);
-    share(&d->pool, qkv_part, job, (int)parts);
-    share(&d->pool, place_part, job, (count + 7) / 8);
+    share(d->pool, qkv_part, job, (int)parts);
+    share(d->pool, place_part, job, (count + 7) / 8);
     attend(job, scratch);
     arrange_all(d, d->mixed, NULL, &layer->o, (int64_t)s->heads * s->head, count);
     job->part_rows = part_size(&layer->o, count);
-    share(&d->pool, o_part, job, (int)total_rows(job->part_rows, layer->o.out));
+    share(d->pool, o_part, job, (int)total_rows(job->part_rows, layer->o.out));
     arrange_all(d, d->x, layer->before_mlp, &layer->gate, s->hidden, count);
     job->part_rows = part_size(&layer->gate, count);
-    share(&d->pool, mlp_part, job, (int)total_rows(job->part_rows, s->inner));
+    share(d->pool, mlp_part, job, (int)total_rows(job->part_rows, s->inner));
     arrange_all(d, d->inner, NULL, &layer->down, s->inner, count);
     job->part_rows = part_size(&layer->down, count);
-    share(&d->pool, down_part, job, (int)total_rows(job->part_rows, layer->down.out));
+    share(d->pool, down_part, job, (int)total_rows(job->part_rows, layer->down.out));
 }
-
-/* ---- What Python calls ---- */
 
 Decoder *llmsite_decoder_new(const Shape *shape) {
     Decoder *d = calloc(1, sizeof *d);
@@ -841,7 +400,7 @@ Decoder *llmsite_decoder_new(const Shape *shape) {
     int64_t widest = shape->hidden > shape->inner ? shape->hidden : shape->inner;
     if (shape->heads * shape->head > widest) widest = shape->heads * shape->head;
     d->widest = (widest + BLOCK - 1) / BLOCK * BLOCK;
-    if (!pool_open(&d->pool, shape->threads)) {
+    if (!(d->pool = pool_open(shape->threads))) {
         free(d);
         return NULL;
     }
@@ -849,7 +408,7 @@ Decoder *llmsite_decoder_new(const Shape *shape) {
 }
 
 void llmsite_decoder_free(Decoder *d) {
-    pool_close(&d->pool);
+    pool_close(d->pool);
     drop_buffers(d);
     free(d->scores);
     free(d);
@@ -881,10 +440,10 @@ int llmsite_decoder_forward(Decoder *d, const Cache *cache, int count, const int
         job.count = wanted;
         arrange_all(d, d->x, s->last_norm, &s->output, s->hidden, wanted);
         job.part_rows = part_size(&s->output, wanted);
-        share(&d->pool, output_part, &job, (int)total_rows(job.part_rows, s->output.out));
+        share(d->pool, output_part, &job, (int)total_rows(job.part_rows, s->output.out));
     }
     free(scratch);
     return 0;
 }
 
-int llmsite_decoder_version(void) { return 1; }
+int llmsite_decoder_version(void) { return 3; }

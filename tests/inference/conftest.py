@@ -57,6 +57,12 @@ def native(native_folder: Path | None) -> Any:
     return None if native_folder is None else Native(load(build(native_folder)), threads=2)
 
 
+@pytest.fixture
+def compiled(native: Any) -> Any:
+    """The decoder in C, for tests that are about it."""
+    return native or pytest.skip("there is no C compiler here")
+
+
 @pytest.fixture(params=["torch", "native"])
 def decoded_by(request: pytest.FixtureRequest, native_folder: Path | None) -> Path | None:
     """For tests that hold whoever decodes: None is torch, else the folder of the decoder in C."""

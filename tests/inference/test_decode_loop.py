@@ -12,6 +12,7 @@ import pytest
 import torch
 
 from inference.errors import DecodingFailed, EngineDead, NotReady
+from inference.native_runner import NativeRunner
 from inference.transformers_engine import TransformersEngine
 from inference.types import ChatMessage, Delta, Finish, GenerationRequest, Prompt, Sampling
 from tests.inference.conftest import StartEngine
@@ -36,12 +37,14 @@ class Spoiler:
         self.calls: list[tuple[int, int]] = []
         """(rows, tokens) of each forward pass"""
         self.spoil: Callable[[int, int], bool] = lambda rows, tokens: False
-        call = engine._loop._runner._call  # type: ignore[attr-defined]
-        model = call._model
+        runner: Any = engine._loop._runner
+        native = isinstance(runner, NativeRunner)
+        model = runner._decoder if native else runner._call._model
         forward = model.forward
 
         def spoiled(*args: Any, **kwargs: Any) -> Any:
-            rows, tokens = kwargs["input_ids"].shape
+            rows = len(set(args[1])) if native else kwargs["input_ids"].shape[0]
+            tokens = len(args[0]) // rows if native else kwargs["input_ids"].shape[1]
             self.calls.append((rows, tokens))
             if self.spoil(rows, tokens):
                 raise RuntimeError("the device is on fire")
@@ -117,8 +120,10 @@ async def test_a_stop_frees_the_row_for_the_next(start_engine: StartEngine) -> N
     never_end(engine)
     first = engine.stream(await prepare(engine))
     await anext(first)
+    assert engine._loop is not None
     second = asyncio.create_task(collect(engine, await prepare(engine, sampling=Sampling(max_tokens=3, seed=1))))
-    await asyncio.sleep(0.05)
+    while not engine._loop._scheduler.waiting:  # noqa: ASYNC110
+        await asyncio.sleep(0)
     assert not second.done()
     await first.aclose()
     await asyncio.wait_for(second, 5)
@@ -263,11 +268,11 @@ async def test_numbers_that_are_not_finite_fail_that_run_alone(start_engine: Sta
         return logits
 
     monkeypatch.setattr(runner, "decode", spoiled)
-    bad = asyncio.create_task(collect(engine, await prepare(engine, name="bad")))
-    await asyncio.sleep(0.05)
+    bad = engine.stream(await prepare(engine, name="bad"))
+    await anext(bad)  # its row is the first
     assert await collect(engine, prompt) == expected
     with pytest.raises(DecodingFailed):
-        await bad
+        [event async for event in bad]
     await engine.check()
 
 

@@ -41,13 +41,8 @@ def no_gradients() -> Iterator[None]:
         yield
 
 
-@pytest.fixture
-def compiled(native: Native | None) -> Native:
-    return native or pytest.skip("there is no C compiler here")
-
-
 def runner_of(model: Any, native: Native, bits: int | None = None, threads: int = 2) -> NativeRunner:
-    packed = quantized(model, bits) if bits else None
+    packed = quantized(model, bits, native.library) if bits else None
     return NativeRunner(NativeDecoder(model, native.library, threads=threads, packed=packed), max_rows=8, max_cells=8 * 512)
 
 
@@ -135,7 +130,7 @@ def test_quantised_it_is_the_model_with_rounded_weights(compiled: Native, bits: 
         if isinstance(module, torch.nn.Linear | torch.nn.Embedding):
             outer = module in (rounded.get_input_embeddings(), rounded.get_output_embeddings())
             if not outer or isinstance(module, torch.nn.Embedding):
-                module.weight.data = unpack(pack(module.weight, 8 if outer else bits))
+                module.weight.data = unpack(pack(module.weight, 8 if outer else bits, compiled.library))
     rounded.tie_weights()
     ids = [random.Random(4).randrange(400) for _ in range(30)]
     expected = logits_of(rounded, ids)[-1]

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import pytest
@@ -14,11 +16,32 @@ from transformers import (
 )
 
 from inference import sampler as sampler_module
+from inference.native_sampler import NativeSampler
+from inference.runner import Native
 from inference.sampler import NOT_A_NUMBER, Sampler
 from inference.sampler_settings import SamplerSettings
 from inference.scheduler import Run
 
 VOCABULARY = 300
+MakeSampler = Callable[[], Any]
+
+
+class Cloning:
+    """The sampler in C, which writes over what it is given."""
+
+    def __init__(self, native: Native) -> None:
+        self.sampler = NativeSampler(native.library)
+
+    def sample(self, runs: list[Run], logits: torch.Tensor) -> list[int]:
+        return self.sampler.sample(runs, logits.clone(memory_format=torch.contiguous_format))
+
+
+@pytest.fixture(params=["torch", "native"])
+def make_sampler(request: pytest.FixtureRequest, native: Native | None) -> MakeSampler:
+    if request.param == "torch":
+        return Sampler
+    return partial(Cloning, native) if native is not None else pytest.skip("there is no C compiler here")
+
 
 SETTINGS: list[dict[str, Any]] = [
     {"temperature": 0.7, "top_k": 10, "top_p": 0.8, "repetition_penalty": 1.2},
@@ -65,7 +88,7 @@ class Fixed:
 
 
 @pytest.mark.parametrize("settings", SETTINGS)
-def test_draws_with_the_probabilities_of_transformers(settings: dict[str, Any]) -> None:
+def test_draws_with_the_probabilities_of_transformers(make_sampler: MakeSampler, settings: dict[str, Any]) -> None:
     """Numbers spread evenly over [0, 1) must choose each token as often as its probability says."""
     torch.manual_seed(3)
     logits = torch.randn(VOCABULARY) * 3
@@ -73,7 +96,7 @@ def test_draws_with_the_probabilities_of_transformers(settings: dict[str, Any]) 
     runs = [make_run(**settings) for _ in range(grid)]
     for i, run in enumerate(runs):
         run.settings.random = Fixed((i + 0.5) / grid)  # type: ignore[assignment]
-    tokens = Sampler().sample(runs, logits.expand(grid, -1))
+    tokens = make_sampler().sample(runs, logits.expand(grid, -1))
     got = torch.bincount(torch.tensor(tokens), minlength=VOCABULARY) / grid
     expected = reference(logits, runs[0])
     assert torch.allclose(got, expected, atol=1.1 / grid)
@@ -81,52 +104,68 @@ def test_draws_with_the_probabilities_of_transformers(settings: dict[str, Any]) 
 
 
 @pytest.mark.parametrize("settings", SETTINGS)
-def test_company_does_not_change_the_choice(settings: dict[str, Any]) -> None:
+def test_company_does_not_change_the_choice(make_sampler: MakeSampler, settings: dict[str, Any]) -> None:
     torch.manual_seed(4)
     logits = torch.randn(5, VOCABULARY) * 2
 
     def choose(others: list[dict[str, Any]]) -> list[int]:
         runs = [make_run(**settings, seed=9), *(make_run(**other, seed=i) for i, other in enumerate(others))]
-        sampler = Sampler()
+        sampler = make_sampler()
         return [sampler.sample(runs, logits[: len(runs)].roll(step, -1))[0] for step in range(20)]
 
     assert choose([]) == choose([{"temperature": 0.0}, {"temperature": 1.0}]) == choose(SETTINGS[:4])
 
 
-def test_greedy_takes_the_likeliest_with_the_penalty() -> None:
+def test_greedy_takes_the_likeliest_with_the_penalty(make_sampler: MakeSampler) -> None:
     logits = torch.zeros(2, VOCABULARY)
     logits[:, 1], logits[:, 7] = 5.0, 4.5
     runs = [make_run([1], temperature=0.0), make_run([1], temperature=0.0, repetition_penalty=1.2)]
-    assert Sampler().sample(runs, logits) == [1, 7]
+    assert make_sampler().sample(runs, logits) == [1, 7]
 
 
-def test_the_penalty_sees_each_new_token() -> None:
+def test_the_penalty_sees_each_new_token(make_sampler: MakeSampler) -> None:
     logits = torch.zeros(1, VOCABULARY)
     logits[0, 11], logits[0, 12], logits[0, 13] = 5.0, 4.9, 4.8
-    run, sampler = make_run([1], temperature=0.0, repetition_penalty=1.5), Sampler()
+    run, sampler = make_run([1], temperature=0.0, repetition_penalty=1.5), make_sampler()
     assert [sampler.sample([run], logits)[0] for _ in range(3)] == [11, 12, 13]
 
 
-def test_the_penalty_survives_a_change_of_company() -> None:
+def test_the_penalty_survives_a_change_of_company(make_sampler: MakeSampler) -> None:
     logits = torch.zeros(2, VOCABULARY)
     logits[:, 11], logits[:, 12], logits[:, 13] = 5.0, 4.9, 4.8
-    run, other, sampler = make_run([1], temperature=0.0, repetition_penalty=1.5), make_run([1], temperature=0.0), Sampler()
+    run, other, sampler = make_run([1], temperature=0.0, repetition_penalty=1.5), make_run([1], temperature=0.0), make_sampler()
     for expected, runs in ((11, [run]), (12, [other, run]), (13, [run])):
         token = sampler.sample(runs, logits[: len(runs)])[-1]
         run.output.append(token)
         assert token == expected
 
 
-def test_top_p_looks_further_when_the_first_candidates_are_not_enough(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_top_p_looks_further_when_the_first_candidates_are_not_enough(make_sampler: MakeSampler, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sampler_module, "CANDIDATES", 8)
-    test_draws_with_the_probabilities_of_transformers({"temperature": 5.0, "top_p": 0.95})
-    test_draws_with_the_probabilities_of_transformers({"temperature": 0.3, "top_p": 0.5})
+    test_draws_with_the_probabilities_of_transformers(make_sampler, {"temperature": 5.0, "top_p": 0.95})
+    test_draws_with_the_probabilities_of_transformers(make_sampler, {"temperature": 0.3, "top_p": 0.5})
 
 
 @pytest.mark.parametrize("settings", [{"temperature": 0.0}, {"temperature": 1.0}, {"temperature": 1.0, "top_k": 5}])
-def test_says_when_the_numbers_are_not_finite(settings: dict[str, Any]) -> None:
+def test_says_when_the_numbers_are_not_finite(make_sampler: MakeSampler, settings: dict[str, Any]) -> None:
     logits = torch.zeros(2, VOCABULARY)
     logits[1] = float("nan")
-    good, bad = Sampler().sample([make_run(**settings), make_run(**settings)], logits)
+    good, bad = make_sampler().sample([make_run(**settings), make_run(**settings)], logits)
     assert bad == NOT_A_NUMBER
     assert good != NOT_A_NUMBER
+
+
+def test_both_draw_the_same(native: Native | None) -> None:
+    """Wherever a number does not fall on the very edge between two tokens."""
+    if native is None:
+        pytest.skip("there is no C compiler here")
+    torch.manual_seed(5)
+    same = total = 0
+    for size in (300, 6400, 20_001):
+        logits = torch.randn(len(SETTINGS), size) * 3
+        for seed in range(20):
+            each = [[make_run(**settings, seed=seed * 100 + i) for i, settings in enumerate(SETTINGS)] for _ in range(2)]
+            one, other = Sampler().sample(each[0], logits), Cloning(native).sample(each[1], logits)
+            same += sum(a == b for a, b in zip(one, other, strict=True))
+            total += len(one)
+    assert same >= 0.995 * total

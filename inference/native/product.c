@@ -1,0 +1,301 @@
+#include "product.h"
+
+#include "vector.h"
+
+void arrange(Input *input, int token, const float *x, int64_t in, int kind) {
+    if (kind == F32 || (kind == BF16 && !BF16_DOT)) {
+        memcpy(input->plain + token * input->in, x, (size_t)in * sizeof *x);
+    } else if (kind == BF16) {
+        uint16_t *to = input->halves + token * input->in;
+        for (int64_t i = 0; i < in; i++) to[i] = to_bf16(x[i]);
+    } else {
+        for (int64_t group = 0; group < input->in / GROUP; group++) {
+            int64_t begin = group * GROUP, end = begin + GROUP < in ? begin + GROUP : in;
+            int8_t *to = input->bytes + token * input->in + begin;
+            int32_t *offsets = input->offsets + (token * input->in + begin) / 4;
+            float most = 0;
+            for (int64_t i = begin; i < end; i++) most = fmaxf(most, fabsf(x[i]));
+            for (int64_t i = begin; i < end; i++) if (x[i] != x[i]) most = x[i]; /* NaN must not become a number */
+            float scale = most / 127.0f, inverse = most > 0 ? 127.0f / most : 0.0f;
+            input->scales[token * (input->in / GROUP) + group] = scale;
+            memset(to, 0, GROUP);
+            for (int64_t i = begin; i < end; i++) to[i - begin] = (int8_t)(int)nearbyintf(x[i] * inverse);
+            for (int i = 0; i < GROUP / 4; i++) offsets[i] = -input->offset * (to[4 * i] + to[4 * i + 1] + to[4 * i + 2] + to[4 * i + 3]);
+        }
+    }
+}
+
+/* ---- Products: ROWS rows of a matrix with TOKENS inputs, each number summed over `in` in the same order whatever ROWS and TOKENS are ---- */
+
+enum { MOST_TOKENS = 6 };
+/* With few inputs the product waits for memory: each row is asked for so many rows before it is needed. The processor's own guesses run on behind the
+   end of a row, into the next, which is being read already. */
+enum { AHEAD = 8 };
+
+INLINE void tile_f32(const Matrix *m, int64_t row, int rows, const Input *x, int token, int tokens, float *out) {
+    const float *w = (const float *)m->data + row * m->in, *y = x->plain + token * x->in;
+    Vec acc[4][MOST_TOKENS] = {0};
+    int64_t k = 0, in = m->in;
+    for (; k + LANES <= in; k += LANES) {
+        Vec a[4];
+        UNROLL for (int r = 0; r < rows; r++) a[r] = load(w + r * in + k);
+        UNROLL for (int t = 0; t < tokens; t++) {
+            Vec b = load(y + t * x->in + k);
+            UNROLL for (int r = 0; r < rows; r++) acc[r][t] += a[r] * b;
+        }
+    }
+    UNROLL for (int r = 0; r < rows; r++) UNROLL for (int t = 0; t < tokens; t++) {
+        float s = sum(acc[r][t]);
+        for (int64_t i = k; i < in; i++) s += w[r * in + i] * y[t * x->in + i];
+        out[r * MOST_TOKENS + t] = s;
+    }
+}
+
+#if BF16_DOT
+INLINE void tile_bf16(const Matrix *m, int64_t row, int rows, const Input *x, int token, int tokens, float *out) {
+    const uint16_t *w = (const uint16_t *)m->data + row * m->in, *y = x->halves + token * x->in;
+    __m512 acc[4][MOST_TOKENS];
+    UNROLL for (int r = 0; r < rows; r++) UNROLL for (int t = 0; t < tokens; t++) acc[r][t] = _mm512_setzero_ps();
+    int64_t k = 0, in = m->in;
+    for (; k + 32 <= in; k += 32) {
+        __m512bh a[4];
+        UNROLL for (int r = 0; r < rows; r++) {
+            if (x->few) __builtin_prefetch(w + (r + AHEAD) * in + k);
+            a[r] = (__m512bh)_mm512_loadu_si512(w + r * in + k);
+        }
+        UNROLL for (int t = 0; t < tokens; t++) {
+            __m512bh b = (__m512bh)_mm512_loadu_si512(y + t * x->in + k);
+            UNROLL for (int r = 0; r < rows; r++) acc[r][t] = _mm512_dpbf16_ps(acc[r][t], a[r], b);
+        }
+    }
+    UNROLL for (int r = 0; r < rows; r++) UNROLL for (int t = 0; t < tokens; t++) {
+        float s = _mm512_reduce_add_ps(acc[r][t]);
+        for (int64_t i = k; i < in; i++) s += from_bf16(w[r * in + i]) * from_bf16(y[t * x->in + i]);
+        out[r * MOST_TOKENS + t] = s;
+    }
+}
+#else
+INLINE void tile_bf16(const Matrix *m, int64_t row, int rows, const Input *x, int token, int tokens, float *out) {
+    const uint16_t *w = (const uint16_t *)m->data + row * m->in;
+    const float *y = x->plain + token * x->in;
+    Vec acc[4][MOST_TOKENS] = {0};
+    int64_t k = 0, in = m->in;
+    for (; k + LANES <= in; k += LANES) {
+        Vec a[4];
+        UNROLL for (int r = 0; r < rows; r++) a[r] = load_bf16(w + r * in + k);
+        UNROLL for (int t = 0; t < tokens; t++) {
+            Vec b = load(y + t * x->in + k);
+            UNROLL for (int r = 0; r < rows; r++) acc[r][t] += a[r] * b;
+        }
+    }
+    UNROLL for (int r = 0; r < rows; r++) UNROLL for (int t = 0; t < tokens; t++) {
+        float s = sum(acc[r][t]);
+        for (int64_t i = k; i < in; i++) s += from_bf16(w[r * in + i]) * y[t * x->in + i];
+        out[r * MOST_TOKENS + t] = s;
+    }
+}
+#endif
+
+/* float16 without the processor's help; scales are not infinite. */
+INLINE float from_half(uint16_t h) {
+    if (!(h & 0x7c00)) return (h & 0x8000 ? -1.0f : 1.0f) * (float)(h & 0x3ff) * 5.9604644775390625e-8f;
+    uint32_t u = ((uint32_t)(h & 0x8000) << 16) | (((uint32_t)(h & 0x7fff) << 13) + 0x38000000);
+    float f;
+    memcpy(&f, &u, 4);
+    return f;
+}
+
+static uint16_t to_half(float f) { /* to the nearest; too great ones become the greatest */
+    float most = fabsf(f);
+    uint16_t sign = f < 0 ? 0x8000 : 0;
+    if (most < 6.103515625e-5f) return sign | (uint16_t)(int)nearbyintf(most * 16777216.0f);
+    if (most > 65504.0f) most = 65504.0f;
+    uint32_t u;
+    memcpy(&u, &most, 4);
+    return sign | (uint16_t)((u - 0x38000000 + 0xfff + ((u >> 13) & 1)) >> 13);
+}
+
+#if INT8_DOT
+/* BLOCK weights at a time: two registers of bytes, four scales. */
+INLINE void tile_bytes(const Matrix *m, int64_t row, int rows, const Input *x, int token, int tokens, float *out, int four_bits) {
+    int64_t in = m->in, stride = four_bits ? in / 2 : in, groups = in / GROUP;
+    const uint8_t *w = (const uint8_t *)m->data + row * stride;
+    const uint16_t *scales = m->scales + row * groups;
+    const int8_t *y = x->bytes + token * in;
+    const float *y_scales = x->scales + token * groups;
+    const int32_t *offsets = x->offsets + token * (in / 4);
+    const __m512i first = _mm512_set_epi32(1, 1, 1, 1, 1, 1, 1, 1, 0, 0, 0, 0, 0, 0, 0, 0), second = _mm512_add_epi32(first, _mm512_set1_epi32(2));
+    const __m512i low = _mm512_set1_epi8(15);
+    __m512 acc[4][MOST_TOKENS];
+    UNROLL for (int r = 0; r < rows; r++) UNROLL for (int t = 0; t < tokens; t++) acc[r][t] = _mm512_setzero_ps();
+    for (int64_t k = 0; k < in; k += BLOCK) {
+        __m512i a[4], b[4];
+        __m512 s[4];
+        UNROLL for (int r = 0; r < rows; r++) {
+            if (x->few) {
+                __builtin_prefetch(w + r * stride + (four_bits ? k / 2 : k) + AHEAD * stride);
+                if (!four_bits) __builtin_prefetch(w + r * stride + k + 64 + AHEAD * stride);
+            }
+            if (four_bits) {
+                __m512i both = _mm512_loadu_si512(w + r * stride + k / 2);
+                a[r] = _mm512_and_si512(both, low);
+                b[r] = _mm512_and_si512(_mm512_srli_epi16(both, 4), low);
+            } else {
+                a[r] = _mm512_loadu_si512(w + r * stride + k);
+                b[r] = _mm512_loadu_si512(w + r * stride + k + 64);
+            }
+            s[r] = _mm512_castps128_ps512(_mm_cvtph_ps(_mm_loadl_epi64((const __m128i *)(scales + r * groups + k / GROUP))));
+        }
+        UNROLL for (int t = 0; t < tokens; t++) {
+            const int8_t *yt = y + t * in + k;
+            const int32_t *ot = offsets + t * (in / 4) + k / 4;
+            __m512 ys = _mm512_castps128_ps512(_mm_loadu_ps(y_scales + t * groups + k / GROUP));
+            __m512i ya = _mm512_loadu_si512(yt), yb = _mm512_loadu_si512(yt + 64), oa = _mm512_loadu_si512(ot), ob = _mm512_loadu_si512(ot + 16);
+            UNROLL for (int r = 0; r < rows; r++) {
+                __m512 scale = _mm512_mul_ps(s[r], ys);
+                __m512 da = _mm512_cvtepi32_ps(_mm512_dpbusd_epi32(oa, a[r], ya)), db = _mm512_cvtepi32_ps(_mm512_dpbusd_epi32(ob, b[r], yb));
+                acc[r][t] = _mm512_fmadd_ps(da, _mm512_permutexvar_ps(first, scale), acc[r][t]);
+                acc[r][t] = _mm512_fmadd_ps(db, _mm512_permutexvar_ps(second, scale), acc[r][t]);
+            }
+        }
+    }
+    UNROLL for (int r = 0; r < rows; r++) UNROLL for (int t = 0; t < tokens; t++) out[r * MOST_TOKENS + t] = _mm512_reduce_add_ps(acc[r][t]);
+}
+#else
+INLINE void tile_bytes(const Matrix *m, int64_t row, int rows, const Input *x, int token, int tokens, float *out, int four_bits) {
+    int64_t in = m->in, stride = four_bits ? in / 2 : in, groups = in / GROUP;
+    for (int r = 0; r < rows; r++) {
+        float s[MOST_TOKENS] = {0};
+        const uint8_t *w = (const uint8_t *)m->data + (row + r) * stride;
+        for (int64_t group = 0; group < groups; group++) {
+            int8_t a[GROUP];
+            if (four_bits) {
+                const uint8_t *from = w + group / 4 * (BLOCK / 2) + group % 2 * GROUP;
+                int shift = group % 4 >= 2 ? 4 : 0;
+                for (int i = 0; i < GROUP; i++) a[i] = (int8_t)(((from[i] >> shift) & 15) - 8);
+            } else {
+                for (int i = 0; i < GROUP; i++) a[i] = (int8_t)(w[group * GROUP + i] - 128);
+            }
+            float scale = from_half(m->scales[(row + r) * groups + group]);
+            for (int t = 0; t < tokens; t++) {
+                const int8_t *y = x->bytes + (token + t) * in + group * GROUP;
+                int32_t dot = 0;
+                for (int i = 0; i < GROUP; i++) dot += (int16_t)a[i] * (int16_t)y[i];
+                s[t] += (float)dot * (scale * x->scales[(token + t) * groups + group]);
+            }
+        }
+        for (int t = 0; t < tokens; t++) out[r * MOST_TOKENS + t] = s[t];
+    }
+}
+#endif
+
+INLINE void tile(const Matrix *m, int64_t row, int rows, const Input *x, int token, int tokens, float *out) {
+    if (m->kind == F32) tile_f32(m, row, rows, x, token, tokens, out);
+    else if (m->kind == BF16) tile_bf16(m, row, rows, x, token, tokens, out);
+    else if (m->kind == INT8) tile_bytes(m, row, rows, x, token, tokens, out, 0);
+    else tile_bytes(m, row, rows, x, token, tokens, out, 1);
+}
+
+/* One copy of the loops for each number of inputs, so that the sums stay in registers. */
+#define TILE_OF(N) \
+    static void tile_##N(const Matrix *m, int64_t row, int rows, const Input *x, int token, float *out) { \
+        if (rows == 4) tile(m, row, 4, x, token, N, out); \
+        else for (int r = 0; r < rows; r++) tile(m, row + r, 1, x, token, N, out + r * MOST_TOKENS); \
+    }
+TILE_OF(1) TILE_OF(2) TILE_OF(3) TILE_OF(4) TILE_OF(5) TILE_OF(6)
+typedef void Tile(const Matrix *, int64_t, int, const Input *, int, float *);
+static Tile *const TILES[] = {NULL, tile_1, tile_2, tile_3, tile_4, tile_5, tile_6};
+
+enum { TOKENS_IN_CACHE = 48 }; /* inputs that stay near while rows of the matrix pass by */
+
+void product(const Matrix *m, int64_t first, int64_t end, const Input *x, int tokens, float *to, int64_t stride, int add) {
+    float out[4 * MOST_TOKENS];
+    for (int begin = 0; begin < tokens; begin += TOKENS_IN_CACHE) {
+        int near = tokens - begin < TOKENS_IN_CACHE ? tokens - begin : TOKENS_IN_CACHE;
+        int tiles = (near + MOST_TOKENS - 1) / MOST_TOKENS;
+        for (int64_t row = first; row < end; row += 4) {
+            int rows = end - row < 4 ? (int)(end - row) : 4;
+            for (int i = 0, token = begin; i < tiles; i++) {
+                int count = (near * (i + 1)) / tiles - (near * i) / tiles;
+                TILES[count](m, row, rows, x, token, out);
+                for (int t = 0; t < count; t++, token++)
+                    for (int r = 0; r < rows; r++) {
+                        float value = out[r * MOST_TOKENS + t] + (m->bias ? m->bias[row + r] : 0.0f);
+                        float *place = to + token * stride + row + r;
+                        *place = add ? *place + value : value;
+                    }
+            }
+        }
+    }
+}
+
+void embed(const Matrix *m, int64_t token, float *to, int64_t size) {
+    for (int64_t i = 0; i < size; i++) {
+        if (m->kind == F32) to[i] = ((const float *)m->data)[token * m->in + i];
+        else if (m->kind == BF16) to[i] = from_bf16(((const uint16_t *)m->data)[token * m->in + i]);
+        else {
+            float scale = from_half(m->scales[token * (m->in / GROUP) + i / GROUP]);
+            int value;
+            if (m->kind == INT8) value = ((const uint8_t *)m->data)[token * m->in + i] - 128;
+            else {
+                const uint8_t *block = (const uint8_t *)m->data + token * (m->in / 2) + i / BLOCK * (BLOCK / 2);
+                value = ((block[i % 64] >> (i % BLOCK >= 64 ? 4 : 0)) & 15) - 8;
+            }
+            to[i] = scale * (float)value;
+        }
+    }
+}
+
+/* ---- Quantising ---- */
+
+enum { SCALES_TRIED = 16 };
+
+/* The squared error of a group in so many bits with this scale; writes the numbers where `to` is given. */
+static float rounded(const float *x, float scale, float low, float high, float *to) {
+    float inverse = scale != 0 ? 1.0f / scale : 0.0f, lost = 0;
+    for (int i = 0; i < GROUP; i++) {
+        float number = nearbyintf(x[i] * inverse);
+        number = number < low ? low : number > high ? high : number;
+        float miss = number * scale - x[i];
+        lost += miss * miss;
+        if (to) to[i] = number;
+    }
+    return lost;
+}
+
+/* 8 bits: the greatest becomes 127. 4 bits: it becomes -8 (there is no +8), or a little more or less than that, whichever loses least. */
+static uint16_t best_scale(const float *x, int bits) {
+    float most = 0;
+    for (int i = 0; i < GROUP; i++)
+        if (fabsf(x[i]) > fabsf(most)) most = x[i];
+    if (bits == 8) return to_half(fabsf(most) / 127.0f);
+    uint16_t best = to_half(most / -8.0f);
+    float least = INFINITY;
+    for (int step = 0; step < SCALES_TRIED; step++) {
+        uint16_t scale = to_half(most / -(8.8f - 0.1f * (float)step));
+        float lost = rounded(x, from_half(scale), -8, 7, NULL);
+        if (lost < least) least = lost, best = scale;
+    }
+    return best;
+}
+
+/* Packs `out` rows of `in` weights (kind F32 or BF16) into 8 or 4 bits. `data` and `scales`: as in Matrix. */
+void llmsite_pack(const void *weights, int kind, int64_t out, int64_t in, int bits, uint8_t *data, uint16_t *scales) {
+    int64_t padded = (in + BLOCK - 1) / BLOCK * BLOCK, groups = padded / GROUP;
+    for (int64_t row = 0; row < out; row++)
+        for (int64_t group = 0; group < groups; group++) {
+            float x[GROUP], numbers[GROUP];
+            for (int i = 0; i < GROUP; i++) {
+                int64_t at = group * GROUP + i;
+                x[i] = at >= in ? 0 : kind == F32 ? ((const float *)weights)[row * in + at] : from_bf16(((const uint16_t *)weights)[row * in + at]);
+            }
+            uint16_t scale = scales[row * groups + group] = best_scale(x, bits);
+            rounded(x, from_half(scale), bits == 8 ? -127 : -8, bits == 8 ? 127 : 7, numbers);
+            uint8_t *to = bits == 8 ? data + row * padded + group * GROUP : data + row * (padded / 2) + group / 4 * (BLOCK / 2) + group % 2 * GROUP;
+            for (int i = 0; i < GROUP; i++) {
+                if (bits == 8) to[i] = (uint8_t)((int)numbers[i] + 128);
+                else if (group % 4 < 2) to[i] = (uint8_t)((int)numbers[i] + 8);
+                else to[i] |= (uint8_t)(((int)numbers[i] + 8) << 4);
+            }
+        }
+}
