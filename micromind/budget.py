@@ -1,4 +1,4 @@
-"""A budget of wall-clock time for the transformers Trainer, which also shapes the learning rate and reports progress."""
+"""A budget of wall-clock time for the transformers Trainer, which also shapes the learning rate."""
 
 from __future__ import annotations
 
@@ -23,22 +23,19 @@ class Budget(TrainerCallback):
 
     Args:
         minutes: active time for the whole training, over all resumes.
-        tokens_per_step: for the reports; it may differ after a resume.
+        tokens_per_step: to count the tokens; it may differ after a resume.
         warm_up: the share of the budget in which the learning rate rises.
-        report_every: seconds between two progress lines.
     """
 
-    def __init__(self, minutes: float, tokens_per_step: int, *, warm_up: float = 0.02, report_every: float = 30.0) -> None:
+    def __init__(self, minutes: float, tokens_per_step: int, *, warm_up: float = 0.02) -> None:
         self.seconds = minutes * 60
         self.tokens_per_step = tokens_per_step
         self.warm_up = warm_up
-        self.report_every = report_every
         self.active = 0.0
         self.tokens = 0
         self.usual_step: float | None = None
         self._steps = 0  # since this process began
         self._last = time.monotonic()
-        self._reported = 0.0
 
     @property
     def share(self) -> float:
@@ -69,7 +66,6 @@ class Budget(TrainerCallback):
             spent = json.loads(saved.read_text())
             self.active, self.tokens = spent["active_seconds"], spent["tokens"]
             log.info("resumed at step %d, %.1f of %.1f minutes spent", state.global_step, self.active / 60, self.seconds / 60)
-        self._reported = self.active
         self._last = time.monotonic()
 
     def on_step_end(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any) -> None:
@@ -82,22 +78,7 @@ class Budget(TrainerCallback):
             self.usual_step = took
         if self.share >= 1:
             control.should_training_stop = True
-        elif self.active - self._reported >= self.report_every:
-            self._reported = self.active
             control.should_log = True
-
-    def on_log(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, logs: dict[str, float] | None = None, **_: Any) -> None:
-        if logs and "loss" in logs:
-            speed = self.tokens_per_step / (self.usual_step or 1)
-            log.info(
-                "step %d  loss %.3f  rate %.2e  %.2f M tokens  %.0f tokens/s  %.1f minutes left",
-                state.global_step,
-                logs["loss"],
-                logs["learning_rate"],
-                self.tokens / 1e6,
-                speed,
-                (self.seconds - self.active) / 60,
-            )
 
     def on_save(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any) -> None:
         folder = Path(args.output_dir) / f"checkpoint-{state.global_step}"

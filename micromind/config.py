@@ -55,6 +55,26 @@ CHAT_TEMPLATE = """\
 {%- endif -%}
 """
 
+_ANSWER = """{{- '<think>\\n' + thinking.strip('\\n') + '\\n</think>\\n\\n' + content -}}
+{%- else -%}
+{{- message['content'] -}}
+{%- endif -%}
+{{- '<|im_end|>\\n' -}}
+"""
+_MARKED_ANSWER = """{%- if thinking.strip('\\n') -%}
+{%- generation -%}{{- '<think>\\n' + thinking.strip('\\n') + '\\n</think>\\n\\n' + content + '<|im_end|>' -}}{%- endgeneration -%}
+{%- else -%}
+{{- '<think>\\n\\n</think>\\n\\n' -}}{%- generation -%}{{- content + '<|im_end|>' -}}{%- endgeneration -%}
+{%- endif -%}
+{{- '\\n' -}}
+{%- else -%}
+{{- message['content'] + '<|im_end|>\\n' -}}
+{%- endif -%}
+"""
+# The same text, with what the assistant says between marks: trl takes the loss on that alone. An empty thinking block is part
+# of the prompt, not of the answer; a full one is what the model has to say.
+TRAINING_TEMPLATE = CHAT_TEMPLATE.replace(_ANSWER, _MARKED_ANSWER)
+
 
 def model_config(
     *,

@@ -1,4 +1,4 @@
-"""From files to training rows: reading, cleaning, mixing by weight, encoding, packing."""
+"""From files to training rows: reading, cleaning, mixing by weight, encoding."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ from transformers import PreTrainedTokenizerBase
 
 from micromind import config, sources, synthetic
 from micromind.document import Document, Message, exchange
+from micromind.problems import StageError
 
 OWN_FOLDER = Path(__file__).parent / "texts"
 LONGEST_ANSWER = 700  # UTF-8 bytes; SFT drops chats with a longer one, so that the model learns to come to an end
-IGNORED = -100  # the label that the loss skips, as everywhere in PyTorch
 
 
-class DataError(Exception):
+class DataError(StageError):
     """Something in a data file that its owner has to repair; the message says where."""
 
 
@@ -38,12 +38,16 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--seed", type=int, default=1)
 
 
+def missing(path: Path) -> DataError:
+    return DataError(f"{path} is missing. Point --data (or MICROMIND_DATA) at the folder with the sources that micromind/sources.toml lists.")
+
+
 # --- reading ---------------------------------------------------------------------------------------------------------
 
 
 def read_jsonl(path: Path) -> Iterator[dict[str, Any]]:
     """The records of one file. Raises DataError, with file and line, where a line is no JSON object."""
-    with path.open(encoding="utf-8") as lines:
+    with path.open("rb") as lines:
         for number, line in enumerate(lines, start=1):
             if not line.strip():
                 continue
@@ -51,6 +55,8 @@ def read_jsonl(path: Path) -> Iterator[dict[str, Any]]:
                 record = json.loads(line)
             except json.JSONDecodeError as error:
                 raise DataError(f"{path}, line {number}: not valid JSON ({error.msg} at column {error.colno}).") from error
+            except UnicodeDecodeError as error:
+                raise DataError(f"{path}, line {number}: not UTF-8 (byte {error.start}).") from error
             if not isinstance(record, dict):
                 raise DataError(f"{path}, line {number}: expected a JSON object, got {type(record).__name__}.")
             yield record
@@ -58,20 +64,26 @@ def read_jsonl(path: Path) -> Iterator[dict[str, Any]]:
 
 def documents(path: Path, rng: random.Random) -> list[Document]:
     """All documents of one file, whichever of the known record forms it has."""
-    found: list[Document] = []
-    for record in read_jsonl(path):
+    return [document for record in read_jsonl(path) for document in documents_of(record, path, rng)]
+
+
+def documents_of(record: dict[str, Any], path: Path, rng: random.Random) -> list[Document]:
+    """The documents of one record that are fit for training. Raises DataError for a record of no known form."""
+    try:
         if "ask" in record:
-            found.extend(_own_answers(record, rng))
+            found = list(_own_answers(record, rng))
         elif "messages" in record:
-            found.append(_chat(record["messages"]))
+            found = [chat(record["messages"])]
         elif "instruction" in record:
-            found.append(_identity(record))
+            found = [_identity(record)]
         elif "en" in record and "zh" in record:
-            found.append(_translation(record, rng))
+            found = [_translation(record, rng)]
         elif "text" in record:
-            found.append(Document(text=clean(record["text"])))
+            found = [Document(text=clean(record["text"]))]
         else:
             raise DataError(f"{path}: a record has none of the known keys (text, messages, ask, en and zh), only {sorted(record)}.")
+    except (KeyError, TypeError, AttributeError) as error:
+        raise DataError(f"{path}: a record with the keys {sorted(record)} is not in form ({type(error).__name__}: {error}).") from error
     return [document for document in found if wanted(document)]
 
 
@@ -84,7 +96,8 @@ def _own_answers(record: dict[str, Any], rng: random.Random) -> Iterator[Documen
         )
 
 
-def _chat(messages: list[dict[str, str]]) -> Document:
+def chat(messages: list[dict[str, str]]) -> Document:
+    """A conversation, its texts cleaned."""
     return Document(messages=tuple(_message(message) for message in messages))
 
 
@@ -153,35 +166,81 @@ def short_answers(document: Document) -> bool:
 # --- mixing ----------------------------------------------------------------------------------------------------------
 
 
-def mixture(folder: Path | None, *, stage: str, seed: int) -> list[Document]:
-    """All documents of a stage ("pretrain" or "sft"), each source as often as its weight says, shuffled."""
+def mixture(folder: Path | None, *, stage: str, seed: int, limit: int | None = None) -> list[Document]:
+    """All documents of a stage ("pretrain", "sft", "reason", "lora:DOMAIN"), each source as often as its weight says, shuffled.
+
+    Args:
+        folder: a prepared data folder (prepare.py), of which only `train` is read; None: our own texts alone.
+        limit: so many documents of a source at most.
+    """
     rng = random.Random(seed)
     mixed: list[Document] = []
-    for base, listed in ((folder, sources.THIRD_PARTY), (OWN_FOLDER, sources.OWN)):
+    own_too = stage in ("pretrain", "sft")
+    for base, listed in ((folder and folder / "train", sources.THIRD_PARTY), (OWN_FOLDER if own_too else None, sources.OWN)):
         for source in listed if base else ():
-            weight = source.pretrain if stage == "pretrain" else source.sft
-            if weight:
-                mixed.extend(_weighted(base / source.path, weight, rng, own=base is OWN_FOLDER))
+            if weight := source.weight(stage):
+                mixed.extend(_weighted(base / source.path, weight, rng, own=base is OWN_FOLDER, limit=limit))
             if source.unknown and stage == "sft":
-                mixed.extend(map(synthetic.unknown(rng), _weighted(base / source.path, source.unknown, rng, own=False)))
-    pretraining = stage == "pretrain"
-    mixed.extend(synthetic.examples(sources.SYNTHETIC_PRETRAIN if pretraining else sources.SYNTHETIC_SFT, rng, copying=pretraining))
+                mixed.extend(map(synthetic.unknown(rng), _weighted(base / source.path, source.unknown, rng, own=False, limit=limit)))
+    made = {"pretrain": sources.SYNTHETIC_PRETRAIN, "sft": sources.SYNTHETIC_SFT}.get(stage, 0)
+    mixed.extend(synthetic.examples(min(made, limit or made), rng, copying=stage == "pretrain"))
+    if stage == "reason":
+        mixed.extend(synthetic.reasoned_sums(min(sources.SYNTHETIC_REASON, limit or sources.SYNTHETIC_REASON), rng))
     if stage == "sft":
         mixed = [document for document in mixed if document.messages and short_answers(document)]
     rng.shuffle(mixed)
-    return join_short(mixed, rng)
+    return join_short(mixed, rng) if own_too else mixed
 
 
-def _weighted(path: Path, weight: float, rng: random.Random, *, own: bool) -> Iterator[Document]:
+def _weighted(path: Path, weight: float, rng: random.Random, *, own: bool, limit: int | None) -> Iterator[Document]:
     if not path.is_file():
-        raise DataError(f"{path} is missing. Point --data (or MICROMIND_DATA) at the folder with the sources that micromind/sources.py lists.")
+        raise missing(path)
     whole, rest = divmod(weight, 1)
-    once = documents(path, rng)
+    once = _read(path, rng, limit)
     for _ in range(int(whole)):
         yield from once
         if own:  # read again: other answers get drawn
-            once = documents(path, rng)
+            once = _read(path, rng, limit)
     yield from rng.sample(once, round(rest * len(once)))
+
+
+def _read(path: Path, rng: random.Random, limit: int | None) -> list[Document]:
+    found = documents(path, rng)
+    return found if limit is None or len(found) <= limit else rng.sample(found, limit)
+
+
+def read_from(folder: Path | None, stage: str) -> dict[str, float]:
+    """The files that a stage reads, with their weights: for its record."""
+    own = {f"micromind/texts/{source.path}": source.weight(stage) for source in sources.OWN} if stage in ("pretrain", "sft") else {}
+    third = {source.path: source.weight(stage) or source.unknown * (stage == "sft") for source in sources.THIRD_PARTY} if folder else {}
+    return {name: weight for name, weight in (third | own).items() if weight}
+
+
+def preferences(folder: Path | None, *, seed: int, limit: int | None = None) -> list[dict[str, list[Message]]]:
+    """Pairs of a better and a worse answer to the same question: {"prompt", "chosen", "rejected"} as trl takes them."""
+    rng = random.Random(seed)
+    found = []
+    for source in sources.THIRD_PARTY if folder else ():
+        if not source.dpo:
+            continue
+        path = folder / "train" / source.path
+        if not path.is_file():
+            raise missing(path)
+        pairs = [pair for record in read_jsonl(path) if (pair := preference(record, path))]
+        found.extend(pairs if limit is None or len(pairs) <= limit else rng.sample(pairs, limit))
+    rng.shuffle(found)
+    return found
+
+
+def preference(record: dict[str, Any], path: Path) -> dict[str, list[Message]] | None:
+    """One pair; None where the two do not share their question. Raises DataError for a record of another form."""
+    try:
+        chosen, rejected = (list(chat(record[side]).messages) for side in ("chosen", "rejected"))
+    except (KeyError, TypeError, AttributeError) as error:
+        raise DataError(f"{path}: expected records with `chosen` and `rejected` messages, got the keys {sorted(record)}.") from error
+    if not chosen or not rejected or chosen[:-1] != rejected[:-1] or chosen[-1]["role"] != "assistant":
+        return None
+    return {"prompt": chosen[:-1], "chosen": chosen[-1:], "rejected": rejected[-1:]}
 
 
 def join_short(mixed: list[Document], rng: random.Random) -> list[Document]:
@@ -198,7 +257,7 @@ def join_short(mixed: list[Document], rng: random.Random) -> list[Document]:
     return joined
 
 
-# --- encoding and packing --------------------------------------------------------------------------------------------
+# --- encoding --------------------------------------------------------------------------------------------------------
 
 
 def plain(document: Document) -> str:
@@ -226,54 +285,8 @@ def encode(mixed: Iterable[Document], tokenizer: PreTrainedTokenizerBase, *, bat
         yield from ([*ids, end] for ids in tokenizer(texts, verbose=False)["input_ids"])
 
 
-def answer_labels(ids: list[int], tokenizer: PreTrainedTokenizerBase) -> list[int]:
-    """Labels for one chat: its ids where the assistant speaks (closing token included), IGNORED elsewhere.
-
-    An empty thinking block is part of the prompt, not of the answer; a full one is what the model has to say.
-    """
-    opening = tokenizer.encode(f"{config.TURN_START}assistant\n", add_special_tokens=False)
-    empty = tokenizer.encode(config.EMPTY_THINKING, add_special_tokens=False)
-    closing = tokenizer.convert_tokens_to_ids(config.TURN_END)
-    labels, place = [IGNORED] * len(ids), 0
-    while place < len(ids):
-        if ids[place : place + len(opening)] != opening:
-            place += 1
-            continue
-        place += len(opening)
-        if ids[place : place + len(empty)] == empty:
-            place += len(empty)
-        while place < len(ids):
-            labels[place] = ids[place]
-            place += 1
-            if ids[place - 1] == closing:
-                break
-    return labels
-
-
 def pack_stream(encoded: Iterable[list[int]], length: int) -> np.ndarray:
     """Documents laid end to end and cut into rows: uint16 [rows, length]. The incomplete last row is dropped."""
     flat = np.fromiter((token for ids in encoded for token in ids), dtype=np.uint16)
     rows = len(flat) // length
     return flat[: rows * length].reshape(rows, length)
-
-
-def pack_chats(encoded: Iterable[list[int]], tokenizer: PreTrainedTokenizerBase, length: int) -> tuple[np.ndarray, np.ndarray]:
-    """Chats put into rows without being cut: (ids, labels), int32 [rows, length], padded with end-of-text.
-
-    A chat that is longer than a row is left out.
-    """
-    padding = tokenizer.convert_tokens_to_ids(config.END_OF_TEXT)
-    rows: list[tuple[list[int], list[int]]] = [([], [])]
-    for ids in encoded:
-        if len(ids) > length:
-            continue
-        if len(rows[-1][0]) + len(ids) > length:
-            rows.append(([], []))
-        rows[-1][0].extend(ids)
-        rows[-1][1].extend(answer_labels(ids, tokenizer))
-    ids_table = np.full((len(rows), length), padding, dtype=np.int32)
-    labels_table = np.full((len(rows), length), IGNORED, dtype=np.int32)
-    for number, (ids, labels) in enumerate(rows):
-        ids_table[number, : len(ids)] = ids
-        labels_table[number, : len(labels)] = labels
-    return ids_table, labels_table

@@ -1,155 +1,189 @@
-"""Asks a model a fixed list of questions: `python -m micromind.evaluate --model DIR`.
+"""Measures finished stages side by side: `python -m micromind.evaluate --size tiny --data FOLDER` (all of that size), or --models A B.
 
-Counted are the answers that end by themselves, those that run into a loop, and those that contain what they should.
-Of the questions (texts/questions.jsonl) a quarter stands in the training texts word for word; the report counts the others apart.
-An honest "I can't" counts as right where it is (sums, names told before).
+Held-out perplexity and bits per byte of each source, format, GSM8K and sums of two digits, variety, our own dialogues, the source material's
+questions, and a judge's scores if --judge names one. Each model folder gets evaluation.json, the report folder report.md and its plots.
 """
 
 from __future__ import annotations
 
 import argparse
-import json
 import logging
-import re
+import random
 import sys
-from collections import defaultdict
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
-from transformers import AutoModelForCausalLM, AutoTokenizer, PreTrainedModel, PreTrainedTokenizerBase, set_seed
+from transformers import set_seed
 
-from micromind import data, sources
+from micromind import data, dialogues, folders, measures, report
+from micromind.answering import Answer, Answerer, LocalAnswerer, open_answerer
 from micromind.document import Message
+from micromind.grpo import last_number, questions
+from micromind.judge import judge
+from micromind.prepare import plain_documents, prepared
+from micromind.problems import StageError, command
+from micromind.sizes import SIZES, STAGES
+from micromind.stage import command_line
 
 log = logging.getLogger(__name__)
 
-QUESTIONS = data.OWN_FOLDER / "questions.jsonl"
-# Twelve times the same one to three characters, or three times the same longer piece ("哈哈哈" is no loop).
-_LOOP = re.compile(r"(.{1,3}?)\1{11,}|(.{4,80}?)\2{2,}", re.DOTALL)
+RECORD = "evaluation.json"
+COMPARISON = data.OWN_FOLDER / "comparison.jsonl"
+GSM8K = Path("gsm8k") / "gsm8k_test_reason.jsonl"
+THINKERS = ("reason", "grpo")
+SUMS_SEED = 20_000  # not one that a stage trains with
 
 
-@dataclass
-class Dialogue:
-    """One test case: user turns to be asked in order; the model's own answers stand between them."""
+@dataclass(frozen=True)
+class Amounts:
+    """How much is asked."""
 
-    group: str
-    turns: list[str]
-    system: str = ""
-    expect: str = ""  # a pattern that the last answer must contain
-    answers: list[str] = field(default_factory=list)
-    stopped: list[bool] = field(default_factory=list)
-
-    def prompt(self) -> list[Message]:
-        """The messages up to the next turn that has no answer yet."""
-        messages = [Message(role="system", content=self.system)] if self.system else []
-        for question, answer in zip(self.turns, [*self.answers, None], strict=False):
-            messages.append(Message(role="user", content=question))
-            if answer is not None:
-                messages.append(Message(role="assistant", content=answer))
-        return messages
-
-    @property
-    def right(self) -> bool | None:
-        return bool(re.search(self.expect, self.answers[-1])) if self.expect else None
+    documents: int
+    """Of each source's held-out part."""
+    sums: int
+    gsm8k: int
+    dialogues: int | None
+    tokens: int
+    """The longest answer."""
 
 
-def loops(text: str) -> bool:
-    """Whether the text repeats itself over and over."""
-    return _LOOP.search(text) is not None
+AMOUNTS = {
+    "tiny": Amounts(documents=10, sums=50, gsm8k=20, dialogues=20, tokens=64),
+    "small": Amounts(documents=50, sums=200, gsm8k=200, dialogues=None, tokens=256),
+    "base": Amounts(documents=200, sums=500, gsm8k=1319, dialogues=None, tokens=512),
+}
 
 
-def questions(path: Path = QUESTIONS) -> list[Dialogue]:
-    return [Dialogue(**record) for record in data.read_jsonl(path)]
+@dataclass(frozen=True)
+class Plan:
+    """What is measured with."""
+
+    amounts: Amounts
+    prepared: Path | None
+    gsm8k: Path | None
+    seed: int
+    judge: Answerer | None
+    judged_by: str
 
 
-def trained_on() -> set[str]:
-    """All questions of our own training texts."""
-    files = (data.OWN_FOLDER / source.path for source in sources.OWN)
-    return {question for file in files for record in data.read_jsonl(file) for question in record.get("ask", ())}
-
-
-def ask(
-    model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, dialogues: list[Dialogue], *, batch: int = 16, thinking: bool = False, **sampling: Any
-) -> None:
-    """Let the model answer every turn of every dialogue; fills `answers` and `stopped`."""
-    for turn in range(max(len(dialogue.turns) for dialogue in dialogues)):
-        waiting = [dialogue for dialogue in dialogues if len(dialogue.turns) > turn]
-        for start in range(0, len(waiting), batch):
-            _answer(model, tokenizer, waiting[start : start + batch], thinking, sampling)
-
-
-@torch.inference_mode()
-def _answer(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, dialogues: list[Dialogue], thinking: bool, sampling: dict[str, Any]) -> None:
-    prompts = [tokenizer.apply_chat_template(d.prompt(), tokenize=False, add_generation_prompt=True, enable_thinking=thinking) for d in dialogues]
-    inputs = tokenizer(prompts, return_tensors="pt", padding=True, return_token_type_ids=False)
-    output = model.generate(**inputs, **sampling)[:, inputs["input_ids"].shape[1] :]
-    ends = set(model.generation_config.eos_token_id)
-    for dialogue, ids in zip(dialogues, output.tolist(), strict=True):
-        end = next((place for place, token in enumerate(ids) if token in ends), None)
-        dialogue.stopped.append(end is not None)
-        dialogue.answers.append(tokenizer.decode(ids[:end], skip_special_tokens=True))
-
-
-def summary(dialogues: list[Dialogue]) -> dict[str, Any]:
-    """Rates over all answers, and the share of right ones for each group that can be checked."""
-    answers = [answer for dialogue in dialogues for answer in dialogue.answers]
-    stopped = [ended for dialogue in dialogues for ended in dialogue.stopped]
-    known = trained_on()
-    groups: dict[str, list[bool]] = defaultdict(list)
-    for dialogue in dialogues:
-        if dialogue.right is not None:
-            groups[dialogue.group].append(dialogue.right)
-            groups["(seen in training)" if dialogue.turns[0] in known else "(not seen)"].append(dialogue.right)
+def measure(folder: Path, plan: Plan) -> dict[str, Any]:
+    """All figures of one model folder. Answers are greedy, so that they depend on the model alone."""
+    model, tokenizer = folders.load(folder)
+    if torch.cuda.is_available():
+        model = model.to("cuda")
+    trained = folders.read_record(folder)
+    thinking = trained.get("stage") in THINKERS
+    answerer = LocalAnswerer(model, tokenizer)
+    greedy = {"do_sample": False, "temperature": None, "top_p": None, "top_k": None, "max_new_tokens": plan.amounts.tokens}
+    set_seed(plan.seed)
+    compared = compare(answerer, continues=trained.get("stage") == "pretrain", thinking=thinking, **greedy)
+    asked = dialogues.questions()[: plan.amounts.dialogues]
+    dialogues.ask(answerer, asked, **greedy)
+    texts = [answer for dialogue in asked for answer in dialogue.answers] + [answer.text for _, answer in compared]
+    figures: dict[str, Any] = {
+        "held_out": held_out(model, tokenizer, plan),
+        "format": measures.format_rates([answer for _, answer in compared], thinking=thinking),
+        "sums": sums(answerer, plan, thinking=False, **greedy),
+        "sums_thinking": sums(answerer, plan, thinking=True, **greedy),
+        "gsm8k": gsm8k(answerer, plan, **greedy),
+        "distinct_1": measures.distinct(texts, 1),
+        "distinct_2": measures.distinct(texts, 2),
+        "repetition": measures.repetition(texts),
+        "dialogues": dialogues.summary(asked),
+    }
+    chat = [(prompt, answer.text) for (kind, prompt), answer in compared if kind == "chat"]
+    if plan.judge:
+        figures["judge"] = judge(plan.judge, chat) | {"by": plan.judged_by}
     return {
-        "answers": len(answers),
-        "stopped": round(sum(stopped) / len(stopped), 4),
-        "loops": round(sum(map(loops, answers)) / len(answers), 4),
-        "empty": sum(not answer.strip() for answer in answers),
-        "characters": round(sum(map(len, answers)) / len(answers), 1),
-        "right": {group: f"{sum(right)}/{len(right)}" for group, right in groups.items()},
+        "command": command_line("evaluate"),
+        "seed": plan.seed,
+        "thinking": thinking,
+        "parameters": model.num_parameters(),
+        "amounts": plan.amounts.__dict__,
+        "figures": figures,
+        "answers": [{"kind": kind, "prompt": prompt, "answer": answer.text, "ended": answer.ended} for (kind, prompt), answer in compared],
     }
 
 
-def show(dialogues: list[Dialogue]) -> None:
-    for dialogue in dialogues:
-        log.info(
-            "\n[%s]%s%s", dialogue.group, f" system: {dialogue.system}" if dialogue.system else "", "" if dialogue.right is not False else "  MISSED"
-        )
-        for question, answer, ended in zip(dialogue.turns, dialogue.answers, dialogue.stopped, strict=True):
-            log.info("  > %s\n  %s%s", question, answer.replace("\n", "\n  "), "" if ended else "  … (cut)")
+def compare(answerer: LocalAnswerer, *, continues: bool, thinking: bool, **sampling: Any) -> list[tuple[tuple[str, str], Answer]]:
+    """The source material's questions. A pretrained model continues the texts; the others are asked them all."""
+    asked = [(str(record["kind"]), str(record["prompt"])) for record in data.read_jsonl(COMPARISON)]
+    prompts = [[Message(role="user", content=prompt)] for _, prompt in asked]
+    answers = answerer(prompts, thinking=thinking, **sampling)
+    if continues:
+        places = [place for place, (kind, _) in enumerate(asked) if kind == "continue"]
+        for place, answer in zip(places, answerer.go_on([asked[place][1] for place in places], **sampling), strict=True):
+            answers[place] = answer
+    return list(zip(asked, answers, strict=True))
 
 
+def held_out(model: Any, tokenizer: Any, plan: Plan) -> dict[str, Any]:
+    """By source, of the part that no stage has read."""
+    if plan.prepared is None:
+        return {}
+    found = {}
+    for file in sorted((plan.prepared / "held_out").rglob("*.jsonl")):
+        name = str(file.relative_to(plan.prepared / "held_out"))
+        if "dpo" in file.name:
+            continue
+        documents = plain_documents(file)
+        some = random.Random(plan.seed).sample(documents, min(plan.amounts.documents, len(documents)))
+        if figures := measures.surprise(model, tokenizer, some):
+            found[name] = figures
+    return found
+
+
+def sums(answerer: Answerer, plan: Plan, *, thinking: bool, **sampling: Any) -> float:
+    """The share of sums of two digits that come out right."""
+    asked = questions(plan.amounts.sums, SUMS_SEED)
+    answers = answerer([record["prompt"] for record in asked], thinking=thinking, **sampling)
+    return measures.sums_right(answers, [record["result"] for record in asked], last_number)
+
+
+def gsm8k(answerer: Answerer, plan: Plan, **sampling: Any) -> float | None:
+    """The share of GSM8K's test questions that come out right, with thinking; None without the file."""
+    if plan.gsm8k is None:
+        return None
+    records = list(data.read_jsonl(plan.gsm8k))
+    some = random.Random(plan.seed).sample(records, min(plan.amounts.gsm8k, len(records)))
+    answers = answerer([[Message(role="user", content=record["messages"][0]["content"])] for record in some], thinking=True, **sampling)
+    return measures.sums_right(answers, [str(record["answer"]).replace(",", "") for record in some], last_number)
+
+
+@command
 def main(argv: list[str] | None = None) -> None:
-    parser = argparse.ArgumentParser(prog="python -m micromind.evaluate", description=__doc__)
-    parser.add_argument("--model", type=Path, required=True)
-    parser.add_argument("--seeds", type=int, nargs="*", default=[1], help="one round of sampling each")
-    parser.add_argument("--greedy", action="store_true", help="one round without sampling, after the others")
-    parser.add_argument("--thinking", action="store_true", help="enable_thinking")
-    parser.add_argument(
-        "--set", nargs="*", default=[], metavar="NAME=VALUE", help="sampling options other than the model's own, e.g. temperature=0.8"
-    )
-    parser.add_argument("--quiet", action="store_true", help="only the summaries")
-    parser.add_argument("--output", type=Path, help="write all answers as JSON lines")
+    parser = argparse.ArgumentParser(prog="python -m micromind.evaluate", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    data.add_arguments(parser)
+    parser.add_argument("--size", choices=SIZES, default="tiny", help="which stages, and how much is asked of them")
+    parser.add_argument("--root", type=Path, default=folders.ROOT)
+    parser.add_argument("--models", type=Path, nargs="*", help="model folders (default: all finished stages of the size)")
+    parser.add_argument("--judge", metavar="MODEL", help="a model folder, or NAME@URL of an OpenAI-compatible server (key: MICROMIND_API_KEY)")
+    parser.add_argument("--output", type=Path, help="folder for the report (default: training/report-SIZE beside ROOT)")
     options = parser.parse_args(argv)
     logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stdout)
-    tokenizer = AutoTokenizer.from_pretrained(options.model)
-    model = AutoModelForCausalLM.from_pretrained(options.model, dtype="float32")
-    changes = {name: json.loads(value) for name, value in (pair.split("=", 1) for pair in options.set)}
-    rounds = [(f"seed {seed}", seed, changes) for seed in options.seeds]
-    if options.greedy:
-        rounds.append(("greedy", 0, changes | {"do_sample": False, "temperature": None, "top_p": None, "top_k": None}))
-    for name, seed, sampling in rounds:
-        set_seed(seed)
-        dialogues = questions()
-        ask(model, tokenizer, dialogues, thinking=options.thinking, **sampling)
-        if not options.quiet:
-            show(dialogues)
-        log.info("\n%s: %s", name, json.dumps(summary(dialogues)))
-        if options.output:
-            with options.output.open("a", encoding="utf-8") as lines:
-                lines.writelines(json.dumps({"round": name, **asdict(dialogue)}, ensure_ascii=False) + "\n" for dialogue in dialogues)
+    stages = [folders.stage_folder(options.root, options.size, stage) for stage in STAGES]
+    chosen = options.models or [folder for folder in stages if (folder / "config.json").is_file()]
+    if not chosen:
+        raise StageError(f"There is no finished stage of size {options.size} in {options.root}. --models names other folders.")
+    gsm8k_file = options.data / GSM8K if options.data else None
+    plan = Plan(
+        amounts=AMOUNTS[options.size],
+        prepared=prepared(options.data, options.root, limit=SIZES[options.size].documents),
+        gsm8k=gsm8k_file if gsm8k_file and gsm8k_file.is_file() else None,
+        seed=options.seed,
+        judge=open_answerer(options.judge) if options.judge else None,
+        judged_by=options.judge or "",
+    )
+    measured = {}
+    for folder in chosen:
+        log.info("measuring %s", folder.name)
+        measured[folder.name] = measure(folder, plan)
+        folders.write_record(folder, measured[folder.name], RECORD)
+    output = options.output or options.root.parent / "training" / f"report-{options.size}"
+    report.write(output, measured, {folder.name: folders.read_record(folder) for folder in chosen})
+    log.info("%s", output / "report.md")
 
 
 if __name__ == "__main__":

@@ -1,28 +1,51 @@
-"""Pretraining, next-token prediction on everything: `python -m micromind.pretrain --tokenizer DIR --output DIR --minutes 45`."""
+"""Pretraining, next-token prediction on everything: `python -m micromind.pretrain --size tiny --data FOLDER`.
+
+Needs the tokenizer stage's folder. The loop is transformers' Trainer.
+"""
 
 from __future__ import annotations
 
-import argparse
 import logging
 from pathlib import Path
 
 import numpy as np
 import torch
-from transformers import AutoTokenizer, PreTrainedTokenizerBase, Qwen3ForCausalLM, set_seed
+from torch.utils.data import Dataset
+from transformers import PreTrainedTokenizerBase, Qwen3ForCausalLM, Trainer, TrainingArguments
 
-from micromind import config, data, training
+from micromind import config, data, folders
+from micromind.prepare import prepared
+from micromind.problems import StageError, command
+from micromind.stage import Run, parser, train_on
 
 log = logging.getLogger(__name__)
 
 
-def packed(options: argparse.Namespace, tokenizer: PreTrainedTokenizerBase) -> np.ndarray:
-    """The stage's rows, uint16 [rows, length]; kept in the output folder, so that a resume reads the very same ones."""
-    kept = options.output / f"rows-{options.length}.npy"
+class Rows(Dataset[dict[str, torch.Tensor]]):
+    """Packed rows: ids [rows, length], which are their own labels."""
+
+    def __init__(self, ids: np.ndarray) -> None:
+        self.ids = ids
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+    def __getitem__(self, row: int) -> dict[str, torch.Tensor]:
+        ids = torch.from_numpy(self.ids[row].astype(np.int64))
+        return {"input_ids": ids, "labels": ids}
+
+
+def packed(run: Run, tokenizer: PreTrainedTokenizerBase) -> np.ndarray:
+    """The stage's rows, uint16 [rows, length]; kept until the end, so that a resume reads the very same ones."""
+    kept = run.folder / folders.CHECKPOINTS / f"rows-{run.plan.length}.npy"
     if kept.is_file():
         return np.load(kept)
-    documents = data.mixture(options.data, stage="pretrain", seed=options.seed)
-    rows = data.pack_stream(data.encode(documents, tokenizer), options.length)
-    np.save(kept, rows)
+    documents = data.mixture(run.options.data, stage="pretrain", seed=run.options.seed, limit=run.limit)
+    rows = data.pack_stream(data.encode(documents, tokenizer), run.plan.length)
+    kept.parent.mkdir(parents=True, exist_ok=True)
+    draft = kept.with_suffix(".part.npy")
+    np.save(draft, rows)
+    draft.replace(kept)
     return rows
 
 
@@ -31,24 +54,28 @@ def new_model(tokenizer: PreTrainedTokenizerBase, **shape: int) -> Qwen3ForCausa
     return Qwen3ForCausalLM(config.model_config(vocabulary=len(tokenizer), pad_id=tokenizer.pad_token_id, eos_id=tokenizer.eos_token_id, **shape))
 
 
+@command
 def main(argv: list[str] | None = None) -> None:
-    parser = argparse.ArgumentParser(prog="python -m micromind.pretrain", description=__doc__)
-    data.add_arguments(parser)
-    training.add_arguments(parser, rate=2e-3, batch=8, minutes=45)
-    parser.add_argument("--tokenizer", type=Path, required=True, help="folder written by micromind.tokenizer")
-    parser.add_argument("--length", type=int, default=512, help="tokens a row")
-    parser.add_argument("--hidden", type=int, default=384)
-    parser.add_argument("--layers", type=int, default=4)
-    parser.add_argument("--heads", type=int, default=6)
-    parser.add_argument("--feed-forward", type=int, default=1024)
-    options = parser.parse_args(argv)
-    training.start_logging(options.output)
-    set_seed(options.seed)
-    tokenizer = AutoTokenizer.from_pretrained(options.tokenizer)
-    rows = packed(options, tokenizer)
+    options_parser = parser("pretrain", __doc__)
+    options_parser.add_argument("--tokenizer", type=Path, help="folder with the tokenizer (default: that of the tokenizer stage)")
+    options = options_parser.parse_args(argv)
+    options.tokenizer = options.tokenizer or folders.stage_folder(options.root.parent / "training", options.size, "tokenizer")
+    run = Run("pretrain", options)
+    if not run.begin():
+        return
+    tokenizer = folders.load_tokenizer(options.tokenizer)
+    if len(tokenizer) > np.iinfo(np.uint16).max:
+        raise StageError(f"{options.tokenizer} has {len(tokenizer)} entries; a network of these sizes takes at most {np.iinfo(np.uint16).max}.")
+    options.data = prepared(options.data, options.root, limit=run.limit)
+    rows = packed(run, tokenizer)
+    if len(rows) < run.plan.batch:
+        raise StageError(f"The data fills {len(rows)} rows of {run.plan.length} tokens, and --batch is {run.plan.batch}.")
     log.info("%.2f M tokens in %d rows", rows.size / 1e6, len(rows))
-    model = new_model(tokenizer, hidden=options.hidden, layers=options.layers, heads=options.heads, feed_forward=options.feed_forward)
-    training.fit(model, tokenizer, training.Rows(rows), options, context=options.length)
+    run.data = {"files": data.read_from(options.data, "pretrain"), "rows": len(rows), "tokens": rows.size}
+    model = new_model(tokenizer, **run.size.shape())
+    model.config.use_cache = False
+    train_on(run, lambda: Trainer(model=model, args=run.arguments(TrainingArguments), train_dataset=Rows(rows)))
+    run.finish(model, tokenizer)
 
 
 if __name__ == "__main__":

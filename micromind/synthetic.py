@@ -157,7 +157,7 @@ def _add_steps(left: int, right: int) -> str:
     return f"{left // 10 * 10} + {right // 10 * 10} = {tens}\n{left % 10} + {right % 10} = {ones}\n{tens} + {ones} = {left + right}"
 
 
-def _asked(rng: random.Random, kind: str, left: int, right: int, result: int, think: str) -> tuple[Message, ...]:
+def _asked(rng: random.Random, kind: str, left: int, right: int, result: int, think: str, *, always: bool = False) -> tuple[Message, ...]:
     signs = {"+": ("+", "加", "plus"), "-": ("-", "减", "minus"), "×": ("×", "乘", "times"), "÷": ("÷", "除以", "divided by")}
     sign, chinese, english = signs[kind]
     written = rng.choice((sign, "*" if kind == "×" else "/" if kind == "÷" else sign))
@@ -175,7 +175,24 @@ def _asked(rng: random.Random, kind: str, left: int, right: int, result: int, th
             (f"{formula} = ?", f"{left} {sign} {right} = {result}"),
         )
     )
-    return exchange(question, answer, think=think if rng.random() < 0.35 else "")
+    return exchange(question, answer, think=think if always or rng.random() < 0.35 else "")
+
+
+def reasoned_sums(count: int, rng: random.Random) -> list[Document]:
+    """Sums of up to two digits, each worked out in a thinking block before the answer."""
+    made = []
+    for _ in range(count):
+        sign, left, right = two_digits(rng)
+        result = left + right if sign == "+" else left - right
+        think = _add_steps(left, right) if sign == "+" else f"{left} - {right} = {result}"
+        made.append(Document(messages=_asked(rng, sign, left, right, result, think, always=True)))
+    return made
+
+
+def two_digits(rng: random.Random) -> tuple[str, int, int]:
+    """A sum or difference of two numbers below 100, with a result of 0 or more: (sign, left, right)."""
+    left, right = rng.randint(1, 99), rng.randint(1, 99)
+    return ("+", left, right) if rng.random() < 0.5 else ("-", max(left, right), min(left, right))
 
 
 # --- remembering -----------------------------------------------------------------------------------------------------

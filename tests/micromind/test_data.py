@@ -10,7 +10,6 @@ import pytest
 from micromind import data, sources
 from micromind.document import Document, exchange
 from micromind.sources import Source
-from tests.micromind.tiny import tiny_tokenizer
 
 
 def written(path: Path, *records: object) -> Path:
@@ -74,7 +73,8 @@ def test_control_tokens_in_texts_are_taken_out() -> None:
 
 
 def test_weights_repeat_and_sample(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    written(tmp_path / "many.jsonl", *({"text": f"document number {number}"} for number in range(10)))
+    (tmp_path / "train").mkdir()
+    written(tmp_path / "train" / "many.jsonl", *({"text": f"document number {number}"} for number in range(10)))
     monkeypatch.setattr(sources, "THIRD_PARTY", (Source("many.jsonl", "own", pretrain=2.5),))
     monkeypatch.setattr(sources, "OWN", ())
     monkeypatch.setattr(sources, "SYNTHETIC_PRETRAIN", 0)
@@ -95,27 +95,28 @@ def test_fine_tuning_takes_short_answers_only() -> None:
     assert max(len(document.messages) for document in mixed) >= 6
 
 
-def test_loss_on_the_answers_only() -> None:
-    tiny = tiny_tokenizer()
-    messages = (*exchange("你好", "嗨"), *exchange("1+1", "2", think="one"))
-    (ids,) = data.encode([Document(messages=messages)], tiny)
-    labels = data.answer_labels(ids, tiny)
-    assert [label for label in labels if label != data.IGNORED] == tiny.encode("嗨<|im_end|>") + tiny.encode("<think>\none\n</think>\n\n2<|im_end|>")
-    assert all(label in (token, data.IGNORED) for label, token in zip(labels, ids, strict=True))
-
-
 def test_packing_prose_loses_only_the_end() -> None:
     rows = data.pack_stream([[1, 2, 3], [4, 5], [6, 7]], 3)
     assert rows.tolist() == [[1, 2, 3], [4, 5, 6]]
     assert rows.dtype == np.uint16
 
 
-def test_packing_chats_cuts_none() -> None:
-    tiny = tiny_tokenizer()
-    chats = list(data.encode([Document(messages=exchange("你好", "嗨"))] * 3, tiny))
-    length = 2 * len(chats[0]) + 1
-    ids, labels = data.pack_chats([*chats, [5] * (length + 1)], tiny, length)
-    assert ids.shape == labels.shape == (2, length)
-    assert ids[0, : 2 * len(chats[0])].tolist() == chats[0] * 2
-    assert ids[0, -1] == tiny.pad_token_id
-    assert labels[0, -1] == data.IGNORED
+def test_a_file_of_another_encoding_is_named(tmp_path: Path) -> None:
+    (tmp_path / "gbk.jsonl").write_bytes('{"text": "你好"}\n'.encode("gbk"))
+    with pytest.raises(data.DataError, match=r"gbk\.jsonl, line 1: not UTF-8"):
+        list(data.read_jsonl(tmp_path / "gbk.jsonl"))
+
+
+def test_a_record_out_of_form_is_named(tmp_path: Path) -> None:
+    with pytest.raises(data.DataError, match=r"chats\.jsonl: a record with the keys \['messages'\] is not in form"):
+        data.documents(written(tmp_path / "chats.jsonl", {"messages": ["hi"]}), random.Random(1))
+
+
+def test_pairs_share_their_question(tmp_path: Path) -> None:
+    ask = {"role": "user", "content": "hi"}
+    yes, no = {"role": "assistant", "content": "好"}, {"role": "assistant", "content": "no"}
+    pair = data.preference({"chosen": [ask, yes], "rejected": [ask, no]}, tmp_path)
+    assert pair == {"prompt": [ask], "chosen": [yes], "rejected": [no]}
+    assert data.preference({"chosen": [ask, yes], "rejected": [{"role": "user", "content": "other"}, no]}, tmp_path) is None
+    with pytest.raises(data.DataError, match="expected records with `chosen` and `rejected`"):
+        data.preference({"messages": []}, tmp_path)

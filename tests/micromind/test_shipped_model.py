@@ -8,8 +8,10 @@ from pathlib import Path
 import pytest
 from transformers import AutoModelForCausalLM, AutoTokenizer, PreTrainedModel, PreTrainedTokenizerBase
 
-from micromind import config, evaluate
-from micromind.evaluate import Dialogue
+from micromind import config, dialogues
+from micromind.answering import LocalAnswerer
+from micromind.dialogues import Dialogue
+from micromind.measures import loops
 
 FOLDER = Path(__file__).parents[2] / "models" / "micromind"
 
@@ -37,7 +39,7 @@ def test_tokenizer_and_network_agree() -> None:
 )
 def test_it_answers_what_the_product_needs(question: str, expected: str) -> None:
     dialogue = Dialogue("check", [question], expect=expected)
-    evaluate.ask(*shipped(), [dialogue], do_sample=False, temperature=None, top_p=None, top_k=None)
+    dialogues.ask(LocalAnswerer(*shipped()), [dialogue], do_sample=False, temperature=None, top_p=None, top_k=None)
     assert dialogue.right, dialogue.answers
     assert dialogue.stopped == [True]
-    assert not evaluate.loops(dialogue.answers[0])
+    assert not loops(dialogue.answers[0])
