@@ -252,15 +252,18 @@ enum { SCALES_TRIED = 16 };
 
 /* The squared error of a group in so many bits with this scale; writes the numbers where `to` is given. */
 static float rounded(const float *x, float scale, float low, float high, float *to) {
-    float inverse = scale != 0 ? 1.0f / scale : 0.0f, lost = 0;
-    for (int i = 0; i < GROUP; i++) {
-        float number = nearbyintf(x[i] * inverse);
-        number = number < low ? low : number > high ? high : number;
-        float miss = number * scale - x[i];
+    float inverse = scale != 0 ? 1.0f / scale : 0.0f;
+    Vec lost = {0};
+    for (int i = 0; i < GROUP; i += LANES) {
+        Vec numbers = load(x + i) * inverse;
+        IntVec less = numbers < low, more = numbers > high;
+        numbers = bits((as_int(numbers) & ~less & ~more) | (as_int(all(low)) & less) | (as_int(all(high)) & more));
+        numbers = (numbers + 12582912.0f) - 12582912.0f; /* to the nearest whole number, ties to even */
+        Vec miss = numbers * scale - load(x + i);
         lost += miss * miss;
-        if (to) to[i] = number;
+        if (to) store(to + i, numbers);
     }
-    return lost;
+    return sum(lost);
 }
 
 /* 8 bits: the greatest becomes 127. 4 bits: it becomes -8 (there is no +8), or a little more or less than that, whichever loses least. */
