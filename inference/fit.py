@@ -29,8 +29,15 @@ ASSUMED_RAM_BYTES_PER_S = 20e9
 ASSUMED_DISK_BYTES_PER_S = 0.5e9
 EFFICIENCY = 0.5
 """Stock operators reach about half of what the memory gives (measured on two server CPUs; see docs/engine-notes.md)."""
+NATIVE_EFFICIENCY = 0.85
+"""The decoder in C reads weights about as fast as the memory gives them."""
 LAYER_OVERHEAD_S = 0.3e-3
 """Python and operator launches per layer and step, on a CPU."""
+NATIVE_OVERHEAD_S = 0.02e-3
+NATIVE_FAMILIES = frozenset({"llama", "mistral", "qwen2", "qwen3", "smollm3"})
+"""Kinds of model that the decoder in C knows (native_decoder.py)."""
+QUANTIZED_BYTES = {8: 8.5 / 8, 4: 4.5 / 8}
+"""Of one weight; in 4 bits the embedding and the output layer take 8."""
 BF16_PAYS_FROM = 5_000_000
 """Weights from which on bfloat16 beats float32 on a CPU with instructions for it (docs/engine-notes.md: 1.3 to 2 times at 8.7 million); a model for
 tests stays exact."""
@@ -83,12 +90,15 @@ def estimate(
     gpu_bandwidth: float | None = None,
     ram_bandwidth: float | None = None,
     disk_bandwidth: float | None = None,
+    native: bool = False,
+    bits: int | None = None,
 ) -> FitReport:
     """Estimate from a model folder (config.json and the sizes of its weight files) or from a config alone.
 
     `weight_bytes`: the files' total, where they are not here to be looked at. `gpu_bytes`/`ram_bytes`: free memory; `gpu_bytes` None or 0: no
     GPU. `context`: None takes the model's own limit. `streams`: conversations whose cache must fit at once. `dtype_bytes`: bytes per weight
     after loading (4 when a 16-bit file is loaded as float32); None keeps the file's. Bandwidths in bytes/s; None assumes a modest computer's.
+    `native`: there is a C compiler, for kinds of model that are decoded in C. `bits`: of a quantised weight.
     Raises ModelNotFound or BrokenModel where a folder has no readable config.
     """
     folder = folder_or_config if isinstance(folder_or_config, Path) else None
@@ -99,14 +109,14 @@ def estimate(
     if weight_bytes is None and folder is not None:
         weight_bytes = sum(path.stat().st_size for path in weight_files(folder))
     parameters = int(weight_bytes / file_width) if weight_bytes else count_parameters(text)
-    weights = int(parameters * width)
+    weights = quantized_bytes(text, parameters, bits) if bits else int(parameters * width)
     kv_token = kv_bytes_per_token(text, max(2, int(width)))
     limit = text.get("max_position_embeddings")
     context_limit = int(limit) if limit else None
     window = context or context_limit or 4096
     kv = kv_token * window
 
-    active = _active_bytes(text, weights, width)
+    active = _active_bytes(text, weights, weights / parameters if bits and parameters else width)
     on_gpu, in_ram, on_disk = _place(weights, kv * streams, gpu_bytes or 0, ram_bytes)
     seconds = _seconds_per_token(
         active / weights if weights else 0.0,
@@ -115,6 +125,7 @@ def estimate(
         gpu=gpu_bandwidth or ASSUMED_GPU_BYTES_PER_S,
         ram=ram_bandwidth or ASSUMED_RAM_BYTES_PER_S,
         disk=disk_bandwidth or ASSUMED_DISK_BYTES_PER_S,
+        native=native and not gpu_bytes and config.get("model_type") in NATIVE_FAMILIES,
     )
     placement: Placement = "disk" if on_disk else "ram" if not on_gpu else "gpu+ram" if in_ram else "gpu"
     report = FitReport(
@@ -240,6 +251,12 @@ def count_parameters(text: dict[str, Any]) -> int:
     return embedding * (1 if text.get("tie_word_embeddings") else 2) + attention + mlp
 
 
+def quantized_bytes(text: dict[str, Any], parameters: int, bits: int) -> int:
+    """What the weights take in 8 or 4 bits."""
+    outer = min(parameters, _sizes(text)[0] * (1 if text.get("tie_word_embeddings") else 2))
+    return int(outer * QUANTIZED_BYTES[8] + (parameters - outer) * QUANTIZED_BYTES[bits])
+
+
 def _active_bytes(text: dict[str, Any], weights: int, width: float) -> int:
     embedding, _, mlp = _sizes(text)
     experts, used = _expert_counts(text)
@@ -258,11 +275,11 @@ def _place(weights: int, kv: int, gpu: int, ram: int) -> tuple[int, int, int]:
     return on_gpu, in_ram, weights - on_gpu - in_ram
 
 
-def _seconds_per_token(share: float, placed: tuple[int, int, int], layers: int, *, gpu: float, ram: float, disk: float) -> float:
+def _seconds_per_token(share: float, placed: tuple[int, int, int], layers: int, *, gpu: float, ram: float, disk: float, native: bool) -> float:
     on_gpu, in_ram, on_disk = placed
-    ram_speed = min(ram, PCIE_BYTES_PER_S) if on_gpu else ram * EFFICIENCY
+    ram_speed = min(ram, PCIE_BYTES_PER_S) if on_gpu else ram * (NATIVE_EFFICIENCY if native else EFFICIENCY)
     reading = on_gpu / (gpu * EFFICIENCY) + in_ram / ram_speed + on_disk / disk
-    return share * reading + layers * LAYER_OVERHEAD_S
+    return share * reading + layers * (NATIVE_OVERHEAD_S if native else LAYER_OVERHEAD_S)
 
 
 def size(count: float) -> str:

@@ -13,7 +13,8 @@ from typing import Any
 
 import psutil
 
-from inference.fit import BF16_PAYS_FROM, count_parameters, size, text_config
+from inference.fit import BF16_PAYS_FROM, NATIVE_FAMILIES, count_parameters, size, text_config
+from inference.native_build import find_compiler
 
 MIB = 1024**2
 NVIDIA_SMI_TIMEOUT_S = 10.0
@@ -45,6 +46,8 @@ class Hardware:
     """Apple's processors: GPU and processor share one memory."""
     bf16: bool
     """The processor multiplies bfloat16."""
+    compiler: bool = False
+    """There is a C compiler: kinds of model that are decoded in C are fast, and may be quantised."""
 
     def lines(self) -> list[str]:
         """The same for people."""
@@ -61,11 +64,20 @@ def look() -> Hardware:
     gpu = _first_gpu()
     usable = gpu is not None and torch_has_cuda()
     apple = sys.platform == "darwin" and platform.machine() == "arm64"
-    return Hardware(gpu if usable else None, None if usable else gpu, memory.total, memory.available, apple, _multiplies_bf16(Path("/proc/cpuinfo")))
+    return Hardware(
+        gpu if usable else None,
+        None if usable else gpu,
+        memory.total,
+        memory.available,
+        apple,
+        _multiplies_bf16(Path("/proc/cpuinfo")),
+        bool(find_compiler()),
+    )
 
 
 def bytes_per_weight(config: dict[str, Any], hardware: Hardware, weight_bytes: int | None = None) -> int | None:
-    """What the local engine makes of a weight: 16 bits on a GPU, on a processor 32 where it does not multiply bfloat16 or the model is small.
+    """What the local engine makes of a weight: 16 bits on a GPU, on a processor 32 where the model is small, or
+    where the processor does not multiply bfloat16 and no C code does it instead.
 
     None for a quantized model, which keeps its own width.
     """
@@ -75,7 +87,8 @@ def bytes_per_weight(config: dict[str, Any], hardware: Hardware, weight_bytes: i
         return 2
     text = text_config(config)
     parameters = count_parameters(text) or (weight_bytes or 0) // 2
-    return 2 if hardware.bf16 and parameters >= BF16_PAYS_FROM else 4
+    native = hardware.compiler and config.get("model_type") in NATIVE_FAMILIES
+    return 2 if (hardware.bf16 or native) and parameters >= BF16_PAYS_FROM else 4
 
 
 def _first_gpu() -> Gpu | None:

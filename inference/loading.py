@@ -16,8 +16,7 @@ import transformers
 from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer, GenerationConfig
 
 from inference.errors import BrokenModel, OutOfMemory
-from inference.fit import BF16_PAYS_FROM, GPU_SHARE, RAM_SHARE, kv_bytes_per_token, read_config, size, text_config, weight_files
-from inference.native_decoder import FAMILIES
+from inference.fit import BF16_PAYS_FROM, GPU_SHARE, NATIVE_FAMILIES, RAM_SHARE, kv_bytes_per_token, read_config, size, text_config, weight_files
 from inference.types import LoadProgress, ProgressCallback, Sampling
 
 log = logging.getLogger(__name__)
@@ -63,7 +62,7 @@ def load(path: Path, *, name: str, device: str, dtype: str, offload: Path | None
     tokenizer = _reading(path, "its tokenizer cannot be read", lambda: AutoTokenizer.from_pretrained(path))
     where = choose_device(device)
     file_bytes = sum(file.stat().st_size for file in files)
-    kind = choose_dtype(where, dtype, _file_dtype(config), file_bytes, native=native and config.model_type in FAMILIES)
+    kind = choose_dtype(where, dtype, _file_dtype(config), file_bytes, native=native and config.model_type in NATIVE_FAMILIES)
     weights = int(file_bytes * kind.itemsize / _file_dtype(config).itemsize) if "quantization_config" not in raw else file_bytes
     placement = _place(where, weights, name=name, offload=offload)
     progress(LoadProgress("loading the weights", 0.0))

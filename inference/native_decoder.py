@@ -12,10 +12,10 @@ from torch import Tensor, nn
 from transformers import DynamicCache
 from transformers.cache_utils import DynamicLayer
 
+from inference.fit import NATIVE_FAMILIES
 from inference.quantize import BLOCK, KINDS, Packed
 
 QUANTIZED = {8: 2, 4: 3}
-FAMILIES = frozenset({"llama", "mistral", "qwen2", "qwen3", "smollm3"})
 ROPES = frozenset({"default", "linear", "llama3", "yarn"})
 """Whose frequencies are the same for every length of text."""
 LANES = 16
@@ -179,7 +179,7 @@ class NativeDecoder:
 def check(model: Any) -> None:
     """Raises NotNative where the C code computes something else than this model."""
     config = model.config
-    if config.model_type not in FAMILIES:
+    if config.model_type not in NATIVE_FAMILIES:
         raise NotNative(f"it is a {config.model_type}")
     head = getattr(config, "head_dim", None) or config.hidden_size // config.num_attention_heads
     rope = (getattr(config, "rope_parameters", None) or {}).get("rope_type", "default")

@@ -11,6 +11,7 @@ from inference.types import Sampling
 from llmsite.config import Config, ModelConfig
 
 FAKE = "fake"
+BITS = {"int8": 8, "int4": 4}
 
 
 def known_models(config: Config, default: ModelConfig | None = None) -> dict[str, ModelConfig]:
@@ -123,4 +124,4 @@ def _transformers(config: Config, model: ModelConfig, defaults: Sampling, max_st
 
 def bits_of(config: Config, model: ModelConfig) -> int | None:
     """The bits of a quantised weight; None: not quantised."""
-    return {"int8": 8, "int4": 4}.get(model.quantize or config.quantize)
+    return BITS.get(model.quantize or config.quantize)

@@ -22,6 +22,10 @@ class Question:
     hub: bool
     """Ask the hub about a model that is not here."""
     mirror: str | None
+    bits: int | None = None
+    """Of a quantised weight; None: as the model is loaded by itself."""
+    native: bool = True
+    """Whether a model may be decoded in C."""
 
 
 def fit_report(name: str, config: Config, computer: Hardware, question: Question) -> FitReport:
@@ -65,6 +69,8 @@ def _estimate(
             dtype_bytes=bytes_per_weight(raw, computer, weight_bytes),
             ram_bandwidth=memory_bandwidth(),
             disk_bandwidth=disk_bytes_per_s,
+            native=question.native and computer.compiler,
+            bits=question.bits,
         )
     except (TypeError, ValueError, ArithmeticError, AttributeError) as error:
         raise BrokenModel(path=name, reason=f"config.json holds values that make no sense ({error}).") from None

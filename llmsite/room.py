@@ -15,7 +15,7 @@ from inference.errors import EngineError
 from inference.fit import GPU_SHARE, RAM_SHARE, estimate, read_config, weight_files
 from inference.hardware import Hardware, bytes_per_weight
 from llmsite.config import Config, ModelConfig
-from llmsite.engines import folder_of
+from llmsite.engines import bits_of, folder_of
 
 
 @runtime_checkable
@@ -64,7 +64,9 @@ def bytes_needed(config: Config, model: ModelConfig, computer: Hardware) -> tupl
     if model.device == "cpu":
         computer = replace(computer, gpu=None, shared_memory=False)
     width = WIDTHS.get(model.dtype) or bytes_per_weight(raw, computer, weight_bytes)
-    report = estimate(raw, weight_bytes=weight_bytes, gpu_bytes=None, ram_bytes=computer.ram_free, context=1, dtype_bytes=width)
+    report = estimate(
+        raw, weight_bytes=weight_bytes, gpu_bytes=None, ram_bytes=computer.ram_free, context=1, dtype_bytes=width, bits=bits_of(config, model)
+    )
     window = min(model.context_window or LONGEST_CONTEXT, report.context_limit or LONGEST_CONTEXT)
     return report.weight_bytes, window * report.kv_bytes_per_token
 

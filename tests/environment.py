@@ -28,6 +28,8 @@ for name in (
     os.environ.pop(name, None)
 # Whether somebody has built the phone client must not decide what a test sees; those of the client name a build (tests/phone).
 os.environ["LLMSITE_PHONE_CLIENT"] = "0"
+# The decoder in C is compiled once for all tests: what lies there is named by what it was made from.
+os.environ["LLMSITE_NATIVE"] = os.path.join(tempfile.gettempdir(), f"llmsite-tests-native-{os.getuid()}")
 # Nothing in the tests may look for a hub, or tell the machine's network of itself.
 os.environ["LLMSITE_MDNS"] = "0"
 os.environ["HF_HUB_OFFLINE"] = "1"

@@ -61,7 +61,7 @@ class Server:
         self.environment = {name: value for name, value in os.environ.items() if not name.startswith("LLMSITE_") and name != "DATABASE_URL"}
         self.environment |= {"LLMSITE_DATA": str(data), "LLMSITE_MODEL": model, "PYTHONUNBUFFERED": "1", "DJANGO_SETTINGS_MODULE": "llmsite.settings"}
         self.environment |= {"LLMSITE_MDNS": "0"}
-        self.environment |= {name: os.environ[name] for name in ("LLMSITE_PHONE_CLIENT",) if name in os.environ}
+        self.environment |= {name: os.environ[name] for name in ("LLMSITE_PHONE_CLIENT", "LLMSITE_NATIVE") if name in os.environ}
         self.environment |= {"DATABASE_URL": database_url} if database_url else {}
         self.environment |= environment or {}
         self.output = data / "process.log"

@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import os
-import tempfile
 from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
 from typing import Any
@@ -15,8 +14,6 @@ from tests.inference.tiny_models import CHATML, make_tokenizer, save_model
 
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # before torch comes: spinning threads make a shared machine ten times slower
 
-NATIVE_FOLDER = Path(tempfile.gettempdir()) / f"llmsite-tests-native-{os.getuid()}"
-"""Kept between runs: what is in it is named by what it was made from."""
 StartEngine = Callable[..., Awaitable[TransformersEngine]]
 
 
@@ -43,7 +40,7 @@ def vocabulary() -> Vocabulary:
 def native_folder() -> Path | None:
     """Where the decoder in C lies, compiled; None where there is no compiler."""
     try:
-        return build(NATIVE_FOLDER).parent
+        return build(Path(os.environ["LLMSITE_NATIVE"])).parent
     except NoCompiler:
         assert not os.environ.get("CI"), "CI must have a C compiler: install gcc"
         return None

@@ -91,6 +91,19 @@ def test_a_wider_type_in_memory_doubles_weights_and_cache() -> None:
     assert wide.tokens_per_second < narrow.tokens_per_second
 
 
+def test_fewer_bits_take_less_and_are_faster() -> None:
+    whole, eight, four = (estimate(QWEN25_05B, gpu_bytes=0, ram_bytes=16 * GIB, context=2048, native=True, bits=bits) for bits in (None, 8, 4))
+    assert whole.weight_bytes > eight.weight_bytes * 1.8 > four.weight_bytes * 1.8
+    assert four.weight_bytes > whole.weight_bytes * 4.5 / 16  # the embedding has 8 bits
+    assert whole.tokens_per_second < eight.tokens_per_second < four.tokens_per_second
+
+
+def test_the_decoder_in_c_is_reckoned_with_for_the_models_it_knows() -> None:
+    for config, faster in ((QWEN25_05B, True), ({**QWEN25_05B, "model_type": "gemma"}, False)):
+        plain, native = (estimate(config, gpu_bytes=0, ram_bytes=16 * GIB, context=2048, native=native) for native in (False, True))
+        assert (native.tokens_per_second > plain.tokens_per_second) is faster
+
+
 def test_a_mixture_of_experts_reads_only_some() -> None:
     moe = {**QWEN25_05B, "num_experts": 64, "num_experts_per_tok": 8, "moe_intermediate_size": 768}
     report = estimate(moe, gpu_bytes=0, ram_bytes=64 * GIB, context=2048)

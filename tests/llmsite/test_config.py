@@ -6,6 +6,7 @@ import pytest
 
 from chat.limits import RANGES, Limits
 from llmsite.config import Config, ConfigError, load_config
+from llmsite.engines import bits_of
 
 
 def load(tmp_path: Path, toml: str = "", **env: str) -> Config:
@@ -36,6 +37,24 @@ def test_the_pages_that_may_use_the_api_are_named(tmp_path: Path) -> None:
         "https://b.example",
     )
     assert load(tmp_path, toml, LLMSITE_CORS_ORIGINS="").cors_origins == ()
+
+
+def test_fewer_bits_are_asked_for_by_name(tmp_path: Path) -> None:
+    assert (load(tmp_path).quantize, load(tmp_path, '[model]\nquantize = "int8"\n').quantize) == ("", "int8")
+    assert load(tmp_path, '[model]\nquantize = "int8"\n', LLMSITE_QUANTIZE="int4").quantize == "int4"
+    config = load(tmp_path, '[model]\nquantize = "int8"\n[models.a]\npath = "a"\nquantize = "none"\n[models.b]\npath = "b"\n')
+    assert [bits_of(config, model) for model in config.models.values()] == [None, 8]
+    with pytest.raises(ConfigError, match="quantize must be one of none, int8, int4, got 'int5'"):
+        load(tmp_path, LLMSITE_QUANTIZE="int5")
+    with pytest.raises(ConfigError, match=r"\[models.a\]: quantize must be one of"):
+        load(tmp_path, '[models.a]\npath = "a"\nquantize = 8\n')
+
+
+def test_where_the_decoder_in_c_is_kept(tmp_path: Path) -> None:
+    assert load(tmp_path).native == tmp_path / "data" / "native"
+    assert load(tmp_path, "[model]\nnative = false\n").native is None
+    assert load(tmp_path, LLMSITE_NATIVE="0").native is None
+    assert load(tmp_path, LLMSITE_NATIVE=str(tmp_path / "there")).native == tmp_path / "there"
 
 
 def test_the_local_name_can_be_switched_off(tmp_path: Path) -> None:

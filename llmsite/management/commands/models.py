@@ -16,10 +16,11 @@ from django.conf import settings
 from django.core.management.base import BaseCommand, CommandParser
 
 from inference import hardware
-from inference.catalog import found_models, unfinished_downloads
+from inference.catalog import found_models, resolve, unfinished_downloads
 from inference.errors import EngineError
 from inference.fit import size, weight_files
 from llmsite.config import Config
+from llmsite.engines import BITS
 from llmsite.model_check import DEFAULT_CONTEXT, Question, fit_report
 
 if TYPE_CHECKING:
@@ -55,6 +56,9 @@ class Command(BaseCommand):
         check.add_argument("--hub", action="store_true", help="ask the hub about a model that is not downloaded")
         check.add_argument("--context", type=_positive, metavar="TOKENS", help=f"length of a conversation (default: {DEFAULT_CONTEXT})")
         check.add_argument("--streams", type=_positive, default=1, metavar="N", help="conversations at once (default: 1)")
+        check.add_argument(
+            "--quantize", choices=("int8", "int4"), help="in so many bits; where it fits, load it and measure what that costs in quality"
+        )
         for action in (fetch, check):
             action.add_argument("--mirror", type=_url, metavar="URL", help="ask this copy of the hub, like https://hf-mirror.com")
 
@@ -126,12 +130,25 @@ class Command(BaseCommand):
             streams=options["streams"],
             hub=options["hub"] or bool(options["mirror"]),
             mirror=options["mirror"],
+            bits=BITS.get(options["quantize"] or (named.quantize if named else "") or config.quantize),
+            native=config.native is not None,
         )
         computer = hardware.look()
         report = fit_report(name, config, computer, question)
         for line in [*computer.lines(), *report.lines]:
             self.stdout.write(line)
+        if options["quantize"] and report.placement == "ram" and not question.hub:
+            for line in self._quality(name, config, question):
+                self.stdout.write(line)
         return OK if report.fits else DOES_NOT_FIT
+
+    def _quality(self, name: str, config: Config, question: Question) -> tuple[str, ...]:
+        from inference.quality import measure  # late: it imports torch
+
+        assert question.bits is not None
+        self.stderr.write("Loading it to measure what fewer bits cost …")
+        folder = resolve(name, config.models_dir, config.embedded_model)
+        return measure(folder, question.bits, name=name, native=config.native or config.data / "native").lines(question.bits)
 
 
 class _Bar:

@@ -19,7 +19,13 @@ START_S = 60.0
 
 def environment(data: Path, **more: str) -> dict[str, str]:
     kept = {name: value for name, value in os.environ.items() if not name.startswith(("LLMSITE_", "LC_", "LANG", "DATABASE_URL", "PYTEST"))}
-    ours = {"LLMSITE_DATA": str(data), "LLMSITE_MODEL": "fake", "LLMSITE_MDNS": "0", "LLMSITE_PHONE_CLIENT": "0"}
+    ours = {
+        "LLMSITE_DATA": str(data),
+        "LLMSITE_MODEL": "fake",
+        "LLMSITE_MDNS": "0",
+        "LLMSITE_PHONE_CLIENT": "0",
+        "LLMSITE_NATIVE": os.environ["LLMSITE_NATIVE"],
+    }
     return {**kept, **ours, "PYTHONUNBUFFERED": "1", "NO_COLOR": "1", **more}
 
 
