@@ -20,7 +20,8 @@ from typing import TYPE_CHECKING, TypeVar
 
 from inference.detokenizer import Detokenizer
 from inference.errors import BrokenModel, CannotQuantize, EngineDead, EngineError, NotReady, UnsupportedParameter
-from inference.native_build import NoCompiler
+from inference.fit import NATIVE_FAMILIES
+from inference.native_build import NoCompiler, find_compiler
 from inference.native_build import build as build_native
 from inference.native_build import load as load_native
 from inference.prompt import PromptBuilder, Rendered
@@ -216,6 +217,10 @@ class TransformersEngine:
             parameters=frozenset(SAMPLING_NAMES),
             defaults=replace(defaults, max_tokens=min(defaults.max_tokens or window, window)),
             thinking=self._builder.thinking,
+            compiler_missing=self._native is not None
+            and loaded.device == "cpu"
+            and loaded.model.config.model_type in NATIVE_FAMILIES
+            and not find_compiler(),
         )
 
     # Answering

@@ -155,6 +155,8 @@ class EngineInfo:
     """The sampling names that this engine understands."""
     defaults: Sampling
     thinking: Thinking = "none"
+    compiler_missing: bool = False
+    """It would be several times faster if there were a C compiler on this computer."""
 
 
 @dataclass(frozen=True, slots=True)

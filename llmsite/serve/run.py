@@ -128,6 +128,7 @@ def _greet(screen: Screen, runtime: Runtime, config: Config, clock: Timings, por
     screen.line(f"\n{screen.bold(say('ready'))}  {say('after', seconds=f'{clock.total:.1f}')}")
     rows = [
         (say("model"), model_line(engine.info) if engine else ""),
+        *([(say("model"), say("compiler_missing"))] if engine and engine.info.compiler_missing else []),
         *([(say("client"), say("client_how", url=f"http://127.0.0.1:{port}{clients.PHONE_CLIENT}"))] if clients.is_served() else []),
         (say("data"), str(config.data)),
         (say("admin"), _admin(port)),

@@ -67,6 +67,10 @@ SENTENCES: dict[str, tuple[str, str]] = {
     "ready": ("llmsite is ready", "llmsite 已就绪"),
     "after": ("after {seconds} s", "用时 {seconds} 秒"),
     "model": ("Model", "模型"),
+    "compiler_missing": (
+        "It would answer several times faster with a C compiler: install gcc or clang and start again.",
+        "装上 C 编译器（gcc 或 clang）后重新启动，回答会快好几倍。",
+    ),
     "context": ("{tokens} tokens of context", "上下文 {tokens} 个词元"),
     "phones": ("Phones", "手机"),
     "here": ("Here", "本机"),
