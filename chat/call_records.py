@@ -7,6 +7,7 @@ of its person with its whole audit, which the chat shows like any other.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from datetime import timedelta
 from typing import Any
 
 from django.utils import timezone
@@ -15,6 +16,7 @@ from chat import changes, search, services
 from chat.models import Conversation, Device, Message, Run
 from chat.runlog import Piece
 from chat.titles import title_of
+from inference.errors import EngineError
 from inference.types import ChatMessage
 
 
@@ -43,6 +45,16 @@ def begin_stored(*, device: Device, model: str, options: Mapping[str, Any], mess
         Conversation.objects.filter(id=place.id).update(leaf=answer)
         changes.mark(device.owner_id, place.id)
         return run
+
+
+def embedded(*, device: Device, model: str, options: Mapping[str, Any], total_s: float, tokens: int = 0, error: EngineError | None = None) -> None:
+    """Texts that were turned into vectors: recorded when that is over. Neither is stored."""
+    ended = {"finish_reason": Run.FinishReason.STOP} if error is None else {"finish_reason": Run.FinishReason.ERROR, "error_code": error.code}
+    now = timezone.now()
+    times = {"started_at": now - timedelta(seconds=total_s), "ended_at": now, "total_s": total_s}
+    Run.objects.create(
+        device=device, model=model, options=options, status=Run.Status.DONE, prompt_tokens=tokens, completion_tokens=0, **times, **ended
+    )
 
 
 def finish(*, run: Run, pieces: list[Piece], finish_reason: str, thinking_s: float | None, **audit: Any) -> None:

@@ -138,6 +138,7 @@ SENTENCES: dict[str, tuple[str, str]] = {
     "key_new": ("New key", "新建密钥"),
     "key_name": ("What it is for", "用途"),
     "key_make": ("Make the key", "创建密钥"),
+    "key_used": ("used {when}", "{when}用过"),
     "key_unused": ("made {when}, not used yet", "{when}创建，还没用过"),
     "key_revoke_sure": (
         "{name} does not work from then on, and what it has under way ends.",

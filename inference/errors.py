@@ -72,6 +72,13 @@ class ContextOverflow(EngineError):
     sentence = "This message is too long for the model: it has {used} tokens, and {limit} fit."
 
 
+class TextTooLong(EngineError):
+    """One of several texts that are to become vectors; `number` counts from 0."""
+
+    code = "text_too_long"
+    sentence = "Text {number} is too long for the model: it has {used} tokens, and {limit} fit."
+
+
 class ConversationOverflow(EngineError):
     """For callers who want all of their messages read, or none."""
 

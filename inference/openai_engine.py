@@ -78,7 +78,7 @@ class OpenAIEngine:
         self._timeout = httpx2.Timeout(timeout_s, connect=connect_timeout_s)
         self._backoff_s = backoff_s
         self._extras = frozenset(parameters)
-        self._backend = Backend(_shown(base_url), model, api_key_env or None, timeout_s)
+        self._backend = Backend(shown(base_url), model, api_key_env or None, timeout_s)
         self._clients: weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, AsyncOpenAI] = weakref.WeakKeyDictionary()
         self._usage_option = True
         self._ready = False
@@ -298,7 +298,7 @@ class OpenAIEngine:
             max_retries=0,
             default_headers=self._headers,
             # A proxy from the environment cannot reach this computer's own servers or the LAN's.
-            http_client=openai.DefaultAsyncHttpxClient(trust_env=not _is_private(self._base_url), timeout=self._timeout),
+            http_client=openai.DefaultAsyncHttpxClient(trust_env=not is_private(self._base_url), timeout=self._timeout),
         )
 
 
@@ -364,7 +364,7 @@ class _Answer:
         return Finish(FINISHES.get(self._reason or "stop", "stop"), usage, Timing(first_s, decode_s, speed))
 
 
-def _shown(base_url: str) -> str:
+def shown(base_url: str) -> str:
     """The address for sentences and logs: without a name, a password or a query, which may be keys."""
     parts = urlsplit(base_url)
     host = f"[{parts.hostname}]" if ":" in (parts.hostname or "") else parts.hostname or ""
@@ -373,7 +373,7 @@ def _shown(base_url: str) -> str:
     return f"{parts.scheme}://{host}{parts.path}".rstrip("/") if host else "(no address)"
 
 
-def _is_private(base_url: str) -> bool:
+def is_private(base_url: str) -> bool:
     """True for this computer and for addresses of a local network."""
     host = urlsplit(base_url).hostname or ""
     try:

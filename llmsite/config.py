@@ -59,6 +59,22 @@ class ModelConfig:
 
 
 @dataclass(frozen=True)
+class EmbeddingConfig:
+    """One `[embeddings.NAME]` table: a model for /v1/embeddings."""
+
+    name: str
+    engine: str = "transformers"
+    path: str = ""
+    """transformers: a folder, or a hub name that was downloaded."""
+    device: str = "auto"
+    base_url: str = ""
+    model: str = ""
+    api_key_env: str = ""
+    """openai: as in ModelConfig."""
+    timeout_s: float = 120.0
+
+
+@dataclass(frozen=True)
 class Config:
     root: Path
     data: Path
@@ -68,6 +84,7 @@ class Config:
     """No pairing: whoever reaches the port may chat, and all such clients share one owner."""
     model: str
     models: Mapping[str, ModelConfig]
+    embeddings: Mapping[str, EmbeddingConfig]
     max_streams: int
     quantize: str
     """For local models that say nothing of their own: "", int8 or int4."""
@@ -107,7 +124,7 @@ def load_config(env: Mapping[str, str] = os.environ, root: Path = ROOT) -> Confi
     data = Path(env.get("LLMSITE_DATA") or root / "data").expanduser().resolve()
     table = _read_toml(_toml_path(env, root, data))
     server, model = _table(table, "server"), _table(table, "model")
-    _refuse_unknown("llmsite.toml", table, {"server", "model", "models", "database", "limits"})
+    _refuse_unknown("llmsite.toml", table, {"server", "model", "models", "embeddings", "database", "limits"})
     _refuse_unknown("[server]", server, {"host", "port", "open", "hosts", "debug", "cors_origins", "mdns", "https", "phone_client"})
     _refuse_unknown("[model]", model, {"default", "max_streams", "keep_loaded", "quantize", "native", "system_prompt"})
     hosts = env.get("LLMSITE_HOSTS", "")
@@ -119,6 +136,7 @@ def load_config(env: Mapping[str, str] = os.environ, root: Path = ROOT) -> Confi
         open=_switch("LLMSITE_OPEN", env.get("LLMSITE_OPEN"), server.get("open", False)),
         model=env.get("LLMSITE_MODEL") or str(model.get("default", EMBEDDED_MODEL)),
         models={name: _model(name, fields) for name, fields in _table(table, "models").items()},
+        embeddings={name: _embedding(name, fields) for name, fields in _table(table, "embeddings").items()},
         max_streams=_integer("max_streams", env.get("LLMSITE_MAX_STREAMS") or model.get("max_streams", 8), 1, 1024),
         quantize=_quantize("quantize", env.get("LLMSITE_QUANTIZE") or model.get("quantize", "")),
         native=_native(data, env.get("LLMSITE_NATIVE"), model.get("native", True)),
@@ -187,6 +205,20 @@ def _native(data: Path, text: str | None, default: Any) -> Path | None:
     if value.lower() in TRUE:
         return data / "native"
     return None if value.lower() in FALSE else Path(value).expanduser().resolve()
+
+
+def _embedding(name: str, table: Any) -> EmbeddingConfig:
+    where = f"[embeddings.{name}]"
+    if not isinstance(table, Mapping):
+        raise ConfigError(f"llmsite.toml: expected a table {where}, got {table!r}.")
+    _refuse_unknown(where, table, set(EmbeddingConfig.__dataclass_fields__) - {"name"})
+    engine = table.get("engine", "transformers")
+    needed: Mapping[str, tuple[str, ...]] = {"transformers": ("path",), "openai": ("base_url", "model")}
+    if engine not in needed:
+        raise ConfigError(f"{where}: engine must be one of {', '.join(needed)}, got {engine!r}.")
+    if absent := [key for key in needed[engine] if not table.get(key)]:
+        raise ConfigError(f"{where}: {absent[0]} is missing; an engine of kind {engine} needs it.")
+    return EmbeddingConfig(name=name, **table)
 
 
 def _refuse_unknown(where: str, table: Mapping[str, Any], known: set[str]) -> None:

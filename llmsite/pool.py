@@ -26,7 +26,7 @@ from typing import Literal, TypeVar
 from inference.engine import Engine
 from inference.errors import EngineDead, EngineError, NoModel, NotReady, OutOfMemory
 from inference.types import EngineInfo, LoadProgress
-from llmsite.config import ModelConfig
+from llmsite.config import EmbeddingConfig, ModelConfig
 from llmsite.engines import is_remote
 from llmsite.room import Room, Sharer, give_back
 
@@ -404,7 +404,7 @@ def _let_go(error: BaseException) -> None:
         link = link.__cause__ or link.__context__
 
 
-def told(error: BaseException, model: ModelConfig) -> EngineError:
+def told(error: BaseException, model: ModelConfig | EmbeddingConfig) -> EngineError:
     """The same for people elsewhere: where a model lies is the owner's business."""
     if not isinstance(error, EngineError):
         log.error("loading %s failed", model.name, exc_info=error)

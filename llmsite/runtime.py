@@ -27,6 +27,7 @@ from inference.types import LoadProgress
 from llmsite import lock
 from llmsite.computer import computer_id
 from llmsite.config import Config, ModelConfig
+from llmsite.embeddings import Embeddings
 from llmsite.engines import build_engine, default_model, known_models
 from llmsite.model_list import model_list
 from llmsite.network import Address
@@ -63,6 +64,7 @@ class Runtime:
         )
         self.runs = RunManager(self.pool, system_prompt=config.system_prompt)
         self.calls = Calls(self.runs)
+        self.embeddings = Embeddings(config)
         self.reach = Reach(self.instance)
         self._publisher = Publisher()
         if config.mdns:
@@ -145,7 +147,7 @@ class Runtime:
         self.reach.close()
         self._publisher.stop()
         await asyncio.gather(self.runs.shutdown(), self.calls.shutdown())
-        await self.pool.close()
+        await asyncio.gather(self.pool.close(), self.embeddings.stop())
         await asyncio.to_thread(self._publisher.join)
         lock.release(self.config.data)
 

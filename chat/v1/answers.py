@@ -7,6 +7,8 @@ import time
 from typing import Any
 from uuid import UUID
 
+from django.http import JsonResponse
+
 from chat.calls import Call, Done
 from inference.types import Channel, Delta
 
@@ -86,6 +88,10 @@ def usage(done: Done) -> dict[str, Any]:
         "total_tokens": prompt + completion,
         "completion_tokens_details": {"reasoning_tokens": done.thinking_tokens},
     }
+
+
+def json_answer(body: Any) -> JsonResponse:
+    return JsonResponse(body, json_dumps_params={"ensure_ascii": False})
 
 
 def event(data: Any) -> bytes:

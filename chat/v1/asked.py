@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Annotated, Any, Literal, NoReturn
+from typing import Annotated, Any, Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
@@ -45,23 +45,26 @@ UNSUPPORTED = {
 }
 ROLES: Mapping[str, Role] = {"system": "system", "developer": "system", "user": "user", "assistant": "assistant"}
 
+Fields = TypeVar("Fields", bound=BaseModel)
 Words = Annotated[str, Field(min_length=1, max_length=64)]
 
 
-class _Strict(BaseModel):
+class Strict(BaseModel):
+    """Of unknown fields nothing is left out."""
+
     model_config = ConfigDict(extra="forbid", strict=True)
 
 
-class _StreamOptions(_Strict):
+class _StreamOptions(Strict):
     include_usage: bool = False
     include_obfuscation: Literal[False] = False
 
 
-class _TemplateOptions(_Strict):
+class _TemplateOptions(Strict):
     enable_thinking: bool | None = None
 
 
-class _Common(_Strict):
+class _Common(Strict):
     model: str = Field(min_length=1, max_length=200)
     stream: bool = False
     stream_options: _StreamOptions | None = None
@@ -90,26 +93,27 @@ class Request:
 
 def chat_request(body: Any) -> Request:
     """Of `/v1/chat/completions`. Raises Refusal."""
-    fields = _fields(body)
+    fields = fields_of(body)
     messages = _messages(fields.pop("messages", None))
-    common = _checked(fields, only_chat=())
+    common = _common(fields, refused_here=())
     return _request(common, messages=messages)
 
 
 def text_request(body: Any) -> Request:
     """Of `/v1/completions`. Raises Refusal."""
-    fields = _fields(body)
+    fields = fields_of(body)
     prompt = fields.pop("prompt", None)
     if isinstance(prompt, list) and len(prompt) == 1 and isinstance(prompt[0], str):
         prompt = prompt[0]
     if prompt is None:
-        raise _missing("prompt")
+        raise missing("prompt")
     if not isinstance(prompt, str):
         raise refused(400, "invalid_type", "v1_one_text", param="prompt")
-    return _request(_checked(fields, only_chat=("chat_template_kwargs", "max_completion_tokens", "store")), text=prompt)
+    return _request(_common(fields, refused_here=("chat_template_kwargs", "max_completion_tokens", "store")), text=prompt)
 
 
-def _fields(body: Any) -> dict[str, Any]:
+def fields_of(body: Any) -> dict[str, Any]:
+    """What is said in a body. Raises Refusal for what is known and not supported."""
     if not isinstance(body, dict):
         raise refused(400, "invalid_type", "v1_object")
     return _said(body, "")
@@ -136,16 +140,21 @@ def _is_neutral(name: str, given: Any) -> bool:
     )
 
 
-def _checked(fields: dict[str, Any], *, only_chat: tuple[str, ...]) -> _Common:
-    for name in only_chat:
+def checked(kind: type[Fields], fields: dict[str, Any]) -> Fields:
+    """Raises Refusal."""
+    try:
+        return kind.model_validate(fields)
+    except ValidationError as error:
+        raise _problem(error) from error
+
+
+def _common(fields: dict[str, Any], *, refused_here: tuple[str, ...]) -> _Common:
+    for name in refused_here:
         if fields.get(name):
             raise _unsupported(name)
     if isinstance(fields.get("stop"), str):
         fields["stop"] = [fields["stop"]]
-    try:
-        common = _Common.model_validate(fields)
-    except ValidationError as error:
-        _refuse(error)
+    common = checked(_Common, fields)
     if common.stream_options is not None and not common.stream:
         raise refused(400, "invalid_value", "v1_only_streamed", param="stream_options")
     if common.max_tokens is not None and common.max_completion_tokens not in (None, common.max_tokens):
@@ -175,7 +184,7 @@ def _request(common: _Common, **what: Any) -> Request:
 def _messages(value: Any) -> tuple[ChatMessage, ...]:
     """Two turns of one speaker side by side become one, because many chat templates refuse them."""
     if value is None:
-        raise _missing("messages")
+        raise missing("messages")
     if not isinstance(value, list) or not value:
         raise refused(400, "invalid_type", "v1_messages", param="messages")
     turns: list[ChatMessage] = []
@@ -238,16 +247,16 @@ def _unknown(name: str) -> Refusal:
     return refused(400, "unknown_parameter", "v1_unknown", param=name, name=name)
 
 
-def _missing(name: str) -> Refusal:
+def missing(name: str) -> Refusal:
     return refused(400, "missing_required_parameter", "v1_missing", param=name, name=name)
 
 
-def _refuse(error: ValidationError) -> NoReturn:
+def _problem(error: ValidationError) -> Refusal:
     first = error.errors(include_url=False)[0]
     name = ".".join(str(part) for part in first["loc"])
     if first["type"] == "missing":
-        raise _missing(name)
+        return missing(name)
     if first["type"] == "extra_forbidden":
-        raise _unknown(name)
+        return _unknown(name)
     code = "invalid_type" if first["type"].endswith("_type") else "invalid_value"
-    raise Refusal(400, code, problem_of(first, name, language()), param=name)
+    return Refusal(400, code, problem_of(first, name, language()), param=name)

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Container
+from contextlib import AbstractContextManager
 from functools import wraps
 from typing import Any
+from uuid import UUID
 
 from django.conf import settings
 from django.http import HttpRequest, HttpResponseBase
@@ -70,10 +72,15 @@ def begin(calls: Calls, asked: Asked, client: Client) -> Call:
     """A call, if the key has not too many under way. Raises Exceeded, and what Calls.begin does."""
     if asked.store:
         spend(client, characters=sum(len(message.content) for message in asked.messages))
-    with limits.shared().answer(_key_of(client), calls.live) as begun:
+    with under_way(client, calls.live) as begun:
         call = calls.begin(asked, client)
         begun(call.id)
         return call
+
+
+def under_way(client: Client, alive: Container[UUID], kind: str = "") -> AbstractContextManager[Callable[[UUID], None]]:
+    """limits.Limiter.answer for a key, for calls of one kind. Raises Exceeded."""
+    return limits.shared().answer(_key_of(client) + kind, alive)
 
 
 def json_of(request: HttpRequest) -> Any:

@@ -21,6 +21,7 @@ STATUSES = {
     "no_model": (404, "model_not_found", "model"),
     "empty": (400, "invalid_value", None),
     "context_overflow": (400, "context_length_exceeded", None),
+    "text_too_long": (400, "context_length_exceeded", "input"),
     "conversation_overflow": (400, "context_length_exceeded", "messages"),
     "unsupported_parameter": (400, "unsupported_parameter", None),
     "out_of_memory": (503, "out_of_memory", None),

@@ -7,14 +7,15 @@ import weakref
 from collections.abc import AsyncIterator, Callable
 from typing import Any
 
-from django.http import HttpRequest, HttpResponse, HttpResponseBase, JsonResponse, StreamingHttpResponse
+from django.http import HttpRequest, HttpResponse, HttpResponseBase, StreamingHttpResponse
 from django.urls import path, re_path
 
 from chat.api.auth import runtime_of
 from chat.calls import Call, Done
 from chat.identity import Client
-from chat.v1.answers import Answer, ChatShape, Shape, TextShape, event
+from chat.v1.answers import Answer, ChatShape, Shape, TextShape, event, json_answer
 from chat.v1.asked import Request, chat_request, text_request
+from chat.v1.embeddings import embeddings
 from chat.v1.guard import begin, guarded, json_of
 from chat.v1.refusals import refusal_of, refused
 from inference.types import Channel, Delta
@@ -34,7 +35,7 @@ async def completions(request: HttpRequest, client: Client) -> HttpResponseBase:
 
 @guarded("GET")
 async def models(request: HttpRequest, client: Client) -> HttpResponse:
-    return _json({"object": "list", "data": await _models(request)})
+    return json_answer({"object": "list", "data": await _models(request)})
 
 
 @guarded("GET")
@@ -43,7 +44,7 @@ async def model(request: HttpRequest, client: Client, name: str) -> HttpResponse
     one = next((entry for entry in found if entry["id"] == name), None)
     if one is None:
         raise refused(404, "model_not_found", "no_model", param="model", name=name[:200], known=", ".join(entry["id"] for entry in found))
-    return _json(one)
+    return json_answer(one)
 
 
 @guarded("GET")
@@ -53,8 +54,8 @@ async def nothing(request: HttpRequest, client: Client) -> HttpResponse:
 
 async def _models(request: HttpRequest) -> list[dict[str, Any]]:
     runtime = runtime_of(request)
-    found = await asyncio.to_thread(runtime.models)
-    return [{"id": entry["name"], "object": "model", "created": runtime.began_at, "owned_by": OWNER} for entry in found]
+    names = [entry["name"] for entry in await asyncio.to_thread(runtime.models)] + runtime.embeddings.names()
+    return [{"id": name, "object": "model", "created": runtime.began_at, "owned_by": OWNER} for name in names]
 
 
 async def _answer(request: HttpRequest, client: Client, read: Callable[[Any], Request], shape: Shape) -> HttpResponseBase:
@@ -64,7 +65,7 @@ async def _answer(request: HttpRequest, client: Client, read: Callable[[Any], Re
     try:
         events = call.events()
         if not asked.stream:
-            return _json(await _whole(events, Answer(shape, call)))
+            return json_answer(await _whole(events, Answer(shape, call)))
         first = await anext(events)
     except BaseException:  # a client that hangs up cancels this
         call.hang_up()
@@ -106,13 +107,10 @@ async def _pieces(call: Call, first: Delta | Done, events: AsyncIterator[Delta |
         call.hang_up()
 
 
-def _json(body: Any) -> JsonResponse:
-    return JsonResponse(body, json_dumps_params={"ensure_ascii": False})
-
-
 urlpatterns = [
     path("v1/chat/completions", chat_completions),
     path("v1/completions", completions),
+    path("v1/embeddings", embeddings),
     path("v1/models", models),
     path("v1/models/<path:name>", model),
     re_path(r"^v1(?:/|$)", nothing),

@@ -74,6 +74,14 @@ def browser(base_url: str = HOST, runtime: Runtime = NOWHERE, token: str = "", *
     return AsyncClient(transport=transport, base_url=base_url, headers=headers, cookies={COOKIE: token} if token else None)
 
 
+async def make_key(client: AsyncClient, **form: str) -> Response:
+    """The form on /pair/, sent."""
+    page = await client.get("/pair/?only=devices")
+    token = re.search(r'name="csrfmiddlewaretoken" value="(\w+)"', page.text)
+    assert token
+    return await client.post("/pair/key/", data={"csrfmiddlewaretoken": token[1], **form})
+
+
 async def paired(name: str = "Anna", owner: Owner | None = None) -> tuple[Device, str]:
     code = (await sync_to_async(pairing.new_code)(owner=owner)).code
     return await sync_to_async(pairing.redeem)(code=code, name=name)
@@ -348,10 +356,10 @@ async def test_nobody_touches_another_persons_devices(transactional_db: None, ac
     anna, _ = await paired("Anna")
     _, token = await paired("Ben")
     async with browser(LAN, Runtime(WIFI), token) as ben:
-        assert (await post(ben, "/pair/device/", device=str(anna.id), action=action, name="mine")).status_code == 404
+        assert (await post(ben, "/pair/device/", device=str(anna.id), action=action, name="my notebook")).status_code == 404
         assert (await post(ben, "/pair/device/", device="not an id", action=action)).status_code == 404
     async with browser(LAN) as stranger:
-        assert (await post(stranger, "/pair/device/", device=str(anna.id), action=action, name="mine")).status_code == 403
+        assert (await post(stranger, "/pair/device/", device=str(anna.id), action=action, name="my notebook")).status_code == 403
     await anna.arefresh_from_db()
     assert (anna.name, anna.revoked_at) == ("Anna", None)
 
@@ -413,3 +421,47 @@ async def test_only_the_host_makes_the_wifis_code(transactional_db: None) -> Non
     async with browser(LAN, Runtime(WIFI), token) as phone:
         assert (await post(phone, "/pair/wifi/", name="home", password="12345678")).status_code == 403
         assert (await phone.get("/pair/wifi/")).status_code == 405
+
+
+# --- keys ----------------------------------------------------------------------------------------------------------------------------
+
+
+async def test_a_key_is_shown_once_and_belongs_to_whoever_made_it(transactional_db: None) -> None:
+    device, token = await paired()
+    async with browser(LAN, token=token) as phone, browser() as host:
+        made = await make_key(phone, name="my editor")
+        key = re.search(r"sk-llmsite-[\w-]+", made.text)
+        assert key
+        assert made.headers["cache-control"].startswith("max-age=0, no-cache, no-store")
+        assert "http://192.168.1.2:8000/v1" in made.text
+        row = await Device.objects.aget(kind="key")
+        assert (row.owner_id, row.name) == (device.owner_id, "my editor")
+        for client in (phone, host):
+            page = (await client.get("/pair/")).text
+            assert "my editor" in page
+            assert key[0] not in page
+        assert "Anna" in (await host.get("/pair/")).text
+        theirs = await make_key(host, name="my notebook")
+        assert theirs.status_code == 200
+        assert "my notebook" not in (await phone.get("/pair/")).text, "another person's"
+
+
+async def test_keys_are_no_devices(transactional_db: None) -> None:
+    _, token = await paired()
+    async with browser(LAN, token=token) as phone:
+        await make_key(phone, name="my editor")
+        row = await Device.objects.aget(kind="key")
+        shown = {"authorization": f"Bearer {token}"}
+        assert "my editor" not in (await phone.get("/api/devices", headers=shown)).text
+        assert (await phone.delete(f"/api/devices/{row.id}", headers=shown)).status_code == 404
+
+
+async def test_a_stranger_and_a_nameless_key_get_none(transactional_db: None) -> None:
+    async with browser(LAN) as stranger, browser() as host:
+        page = await stranger.get("/pair/")
+        token = re.search(r'name="csrfmiddlewaretoken" value="(\w+)"', page.text)
+        assert token
+        refused = await stranger.post("/pair/key/", data={"csrfmiddlewaretoken": token[1], "name": "x"})
+        assert refused.status_code == 403
+        assert (await make_key(host, name="  ")).status_code == 422
+    assert not await Device.objects.filter(kind="key").aexists()

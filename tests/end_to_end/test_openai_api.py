@@ -339,3 +339,50 @@ def _python(*arguments: str, env: Any = None) -> str:
     done = subprocess.run([sys.executable, *arguments], capture_output=True, text=True, timeout=LIMIT_S, env=env, check=False)
     assert done.returncode == 0, done.stderr
     return done.stdout
+
+
+# --- embeddings ----------------------------------------------------------------------------------------------------------------------
+
+
+def test_embeddings_of_a_local_model_and_of_another_server(fresh: FreshServer, tmp_path: Path) -> None:
+    """The second server's embedding model is the first server's."""
+    from tests.inference.tiny_encoders import WIDTH, make_encoder
+
+    folder = make_encoder(tmp_path / "tiny", pooling="pooling_mode_mean_tokens")
+    first = fresh("uvicorn")
+    first.data.mkdir(parents=True, exist_ok=True)
+    (first.data / "llmsite.toml").write_text(f'[embeddings.tiny]\npath = "{folder}"\n', encoding="utf-8")
+    first.start()
+    key = api_key(first, "embeds")
+    client = client_of(first, key)
+    found = client.embeddings.create(model="tiny", input=["a fox", "你好"])  # as base64, which the client asks for by itself
+    plain = client.embeddings.create(model="tiny", input="a fox", encoding_format="float")
+    assert [len(row.embedding) for row in found.data] == [WIDTH, WIDTH]
+    assert found.data[0].embedding == pytest.approx(plain.data[0].embedding, abs=1e-5)
+    assert found.usage.prompt_tokens > plain.usage.prompt_tokens > 0
+    assert "tiny" in [model.id for model in client.models.list()]
+    for wrong, param in (({"input": [[1, 2]]}, "input"), ({"input": "word " * 100}, "input"), ({"input": "x", "dimensions": 8}, "dimensions")):
+        with pytest.raises(openai.BadRequestError) as bad:
+            client.embeddings.create(model="tiny", **wrong)  # type: ignore[arg-type]
+        assert bad.value.param == param
+    with pytest.raises(openai.NotFoundError):
+        client.embeddings.create(model="fake", input="x")
+    assert [row[:4] for row in runs_of(first, "embeds")][:2] == [("done", "stop", "", None)] * 2
+
+    second = fresh("daphne", FIRST_KEY=key)
+    second.data.mkdir(parents=True, exist_ok=True)
+    table = f'[embeddings.far]\nengine = "openai"\nbase_url = "{first.http}/v1"\nmodel = "tiny"\napi_key_env = "FIRST_KEY"\n'
+    (second.data / "llmsite.toml").write_text(table, encoding="utf-8")
+    second.start()
+    far = client_of(second)
+    assert far.embeddings.create(model="far", input="a fox").data[0].embedding == pytest.approx(plain.data[0].embedding, abs=1e-5)
+    first.kill()
+    with pytest.raises(openai.InternalServerError) as gone:
+        far.embeddings.create(model="far", input="a fox")
+    assert gone.value.code == "backend_unreachable"
+
+
+@one_server
+def test_without_an_embedding_model_there_is_a_sentence(server: Server) -> None:
+    with pytest.raises(openai.NotFoundError, match="No embedding model"):
+        client_of(server).embeddings.create(model="any", input="x")

@@ -344,6 +344,7 @@ ROUTES: dict[str, int] = {
     "api/openapi.json": 200,
     "v1/chat/completions": 405,
     "v1/completions": 405,
+    "v1/embeddings": 405,
     "v1/models": 401,
     "v1/models/<path:name>": 401,
     "^v1(?:/|$)": 401,

@@ -191,7 +191,7 @@ async def test_a_proxy_of_the_environment_is_for_the_internet_only(server: Stand
     ],
 )
 def test_what_counts_as_near(url: str, private: bool) -> None:
-    assert openai_engine._is_private(url) is private
+    assert openai_engine.is_private(url) is private
 
 
 @pytest.mark.parametrize("field", ["reasoning_content", "reasoning"])

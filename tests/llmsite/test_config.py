@@ -122,7 +122,7 @@ parameters = ["thinking"]
 @pytest.mark.parametrize(
     ("toml", "env", "said"),
     [
-        ("port = 1", {}, "llmsite.toml: unknown setting 'port'. Expected one of: database, limits, model, models, server."),
+        ("port = 1", {}, "llmsite.toml: unknown setting 'port'. Expected one of: database, embeddings, limits, model, models, server."),
         ("[server]\nprot = 1", {}, r"\[server\]: unknown setting 'prot'"),
         ("[server]\nport = 70000", {}, "the port must be a whole number from 1 to 65535, got 70000"),
         ("", {"LLMSITE_PORT": "eighty"}, "the port must be a whole number from 1 to 65535, got 'eighty'"),
@@ -133,6 +133,9 @@ parameters = ["thinking"]
         ("[models.x]\nengine = 'openai'\nbase_url = 'u'", {}, r"\[models.x\]: model is missing"),
         ("[models.x]\n", {}, r"\[models.x\]: path is missing"),
         ("[models.x]\npath = 'p'\napi_key = 'secret'", {}, r"\[models.x\]: unknown setting 'api_key'"),
+        ("[embeddings.x]\n", {}, r"\[embeddings.x\]: path is missing"),
+        ("[embeddings.x]\nengine = 'fake'", {}, r"\[embeddings.x\]: engine must be one of transformers, openai, got 'fake'"),
+        ("[embeddings.x]\npath = 'p'\nkey = 1", {}, r"\[embeddings.x\]: unknown setting 'key'"),
         ("[server]\ncors_origins = 'https://a.example'", {}, "cors_origins must be a list of origins, got 'https://a.example'"),
         (
             "[server]\ncors_origins = ['https://a.example/']",
