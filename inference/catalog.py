@@ -54,9 +54,14 @@ def found_models(models_dir: Path, embedded: Path) -> list[FoundModel]:
     models = [_look(embedded.name, embedded, "embedded")] if (embedded / "config.json").is_file() else []
     folders = sorted(models_dir.iterdir(), key=lambda path: path.name.lower()) if models_dir.is_dir() else []
     for folder in folders:
-        if folder.is_dir() and not folder.name.startswith(".") and not folder.name.endswith(UNFINISHED):
+        if folder.is_dir() and not folder.name.startswith(".") and not folder.name.endswith(UNFINISHED) and not _in_training(folder):
             models.append(_look(folder.name.replace("--", "/", 1), folder, "downloaded"))
     return models
+
+
+def _in_training(folder: Path) -> bool:
+    """micromind writes config.json last; until then its checkpoints are there, or what the run was asked for."""
+    return not (folder / "config.json").is_file() and any((folder / name).exists() for name in ("checkpoints", "run.json"))
 
 
 def unfinished_downloads(models_dir: Path) -> list[str]:

@@ -110,6 +110,16 @@ def test_the_list(models: Path, settings: Any, tmp_path: Path) -> None:
     ]
 
 
+def test_the_list_scores_what_was_trained_here(models: Path, settings: Any) -> None:
+    stage = put(models / "micromind-tiny-sft", TINY, 2 * 1024**2)
+    (stage / "training.json").write_text(json.dumps({"stage": "sft", "size": "tiny", "figures": {"last_loss": 1.13}}))
+    (stage / "evaluation.json").write_text(json.dumps({"figures": {"sums": 0.04, "format": {"stopped": 1.0}}}))
+    (models / "micromind-tiny-dpo" / "checkpoints").mkdir(parents=True)  # still in training: no model yet
+    _, out, _ = run("list")
+    assert "micromind-tiny-sft  2 MB  sft, tiny, loss 1.13; sums 4 %, stopped 100 %" in out
+    assert "micromind-tiny-dpo" not in out
+
+
 def test_an_empty_list_says_what_to_do(models: Path) -> None:
     code, out, _ = run("list")
     assert code == 0

@@ -22,6 +22,7 @@ from inference.fit import size, weight_files
 from llmsite.config import Config
 from llmsite.engines import BITS
 from llmsite.model_check import DEFAULT_CONTEXT, Question, fit_report
+from llmsite.trained import scores
 
 if TYPE_CHECKING:
     from inference.download import Progress
@@ -79,7 +80,10 @@ class Command(BaseCommand):
 
     def _list(self, config: Config, options: dict[str, Any]) -> int:
         found = found_models(config.models_dir, config.embedded_model)
-        rows = [(m.name, "-" if m.broken else size(m.weight_bytes), f"cannot be loaded: {m.broken}" if m.broken else m.source) for m in found]
+        rows = [
+            (m.name, "-" if m.broken else size(m.weight_bytes), f"cannot be loaded: {m.broken}" if m.broken else scores(m.folder) or m.source)
+            for m in found
+        ]
         for model in config.models.values():
             where = f"{model.model} at {model.base_url}" if model.engine == "openai" else model.path or model.engine
             rows.append((model.name, "-", f"llmsite.toml: {where}"))
