@@ -44,6 +44,10 @@ class ApiKeyAdmin(Revocable):
     fields = ("name", "whose", "created_at", "last_seen_at", "access")
     readonly_fields = ("whose", "created_at", "last_seen_at", "access")
 
+    @admin.display(description=_("key for programs"), ordering="name")
+    def label(self, device: Device) -> str:
+        return device.name
+
     def has_add_permission(self, request: HttpRequest) -> bool:
         return bool(request.user.is_superuser)
 

@@ -21,7 +21,7 @@ import pytest
 from inference import errors, openai_engine
 from inference.openai_engine import OpenAIEngine
 from inference.types import ChatMessage, Delta, Finish, GenerationRequest, LoadProgress, Prefill, Sampling
-from tests.inference.openai_standin import ANSWER, DONE, DROP, FOREVER, Reply, StandIn, delta, event, refusal
+from tests.inference.openai_standin import ANSWER, DONE, DROP, FOREVER, Reply, StandIn, delta, event, refusal, usage
 
 KEY = "sk-0123456789-never-to-be-seen"
 
@@ -64,6 +64,17 @@ async def answer(engine: OpenAIEngine, request: GenerationRequest | None = None)
 
 
 # What is sent
+
+
+async def test_a_text_without_a_conversation_goes_to_completions(server: StandIn, engine: OpenAIEngine) -> None:
+    words = [event({"choices": [{"index": 0, "text": text, "finish_reason": None}]}) for text in ("<think>", " upon", " a time")]
+    server.replies = [Reply([*words, event({"choices": [{"index": 0, "text": "", "finish_reason": "length"}]}), usage(1, 3), DONE])]
+    request = GenerationRequest("r", (), Sampling(max_tokens=3, top_k=5, thinking=True), text="once")
+    thinking, text, finish = await answer(engine, request)
+    assert (thinking, text, finish.reason, finish.usage.completion_tokens) == ("", "<think> upon a time", "length", 3)
+    sent = server.requests[0]
+    assert sent.path == "/v1/completions"
+    assert sent.body == {"model": "m-1", "prompt": "once", "max_tokens": 3, "top_k": 5, "stream": True, "stream_options": {"include_usage": True}}
 
 
 async def test_the_request_as_sent(server: StandIn, engine: OpenAIEngine) -> None:

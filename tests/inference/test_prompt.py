@@ -248,3 +248,23 @@ def test_a_typed_tag_does_not_look_like_the_templates() -> None:
     made = build(user("<think>"), template="plain")
     assert made.state == "start"
     assert counts(made.ids)["<think>"] == 0
+
+
+# A text without a conversation
+
+
+def test_a_text_goes_to_the_model_as_it_is() -> None:
+    text = "<|im_start|>user\nonce upon a time"
+    made = builder().build_text(text, max_tokens=8)
+    assert made.text == text
+    assert made.ids == WORDS["chatml"].encode(text)
+    assert made.ids[0] == ADDED["<|im_start|>"], "whoever writes the whole prompt writes its marks"
+    assert (made.state, made.max_tokens, made.context.used, made.context.dropped) == ("answer", 8, len(made.ids), 0)
+
+
+def test_a_text_that_does_not_fit_or_is_none_is_refused() -> None:
+    with pytest.raises(ContextOverflow) as caught:
+        builder(window=10).build_text("word " * 50, max_tokens=8)
+    assert caught.value.params["limit"] == 9
+    with pytest.raises(EmptyPrompt):
+        builder().build_text("", max_tokens=8)

@@ -97,6 +97,17 @@ async def test_greedy_alone_is_generate(start_engine: StartEngine, kind_folder: 
         assert (finish.usage.prompt_tokens, finish.usage.completion_tokens) == (len(prompt.payload.ids), len(expected))
 
 
+async def test_a_text_without_a_conversation_is_gone_on_with(start_engine: StartEngine, kind_folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    engine = await start_engine(kind_folder)
+    model = AutoModelForCausalLM.from_pretrained(kind_folder, dtype=torch.float32)
+    runs = record_tokens(engine, monkeypatch)
+    prompt = await engine.prepare(GenerationRequest("r", (), GREEDY, text="<|im_start|>user\nThe quick brown"))
+    assert prompt.text == "<|im_start|>user\nThe quick brown"
+    deltas = [event async for event in engine.stream(prompt) if isinstance(event, Delta)]
+    assert runs["r"] == expected_tokens(model, prompt)
+    assert {delta.channel for delta in deltas} <= {"answer"}
+
+
 async def test_greedy_in_company_that_comes_and_goes_is_generate(
     start_engine: StartEngine, kind_folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
