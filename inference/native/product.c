@@ -2,6 +2,52 @@
 
 #include "vector.h"
 
+typedef int8_t ByteVec __attribute__((vector_size(LANES)));
+
+/* One group in 8 bits; returns its scale. NaN must not become a number: its scale is NaN then. */
+INLINE float to_bytes(const float *x, int8_t *to) {
+    Vec most = {0}, strange = {0};
+    for (int i = 0; i < GROUP; i += LANES) {
+        Vec v = load(x + i), size = bits(as_int(v) & 0x7fffffff);
+        IntVec more = size > most;
+        strange = bits(as_int(strange) | (v != v));
+        most = bits((as_int(size) & more) | (as_int(most) & ~more));
+    }
+    float greatest = 0, nan = 0;
+    for (int lane = 0; lane < LANES; lane++) {
+        greatest = most[lane] > greatest ? most[lane] : greatest;
+        if (as_int(strange)[lane]) nan = NAN;
+    }
+    float inverse = greatest > 0 ? 127.0f / greatest : 0.0f;
+    for (int i = 0; i < GROUP; i += LANES) { /* the sum has the whole number in its lowest bits */
+        ByteVec bytes = __builtin_convertvector(as_int(load(x + i) * inverse + 12582912.0f), ByteVec);
+        memcpy(to + i, &bytes, sizeof bytes);
+    }
+    return greatest / 127.0f + nan;
+}
+
+static void arrange_bytes(Input *input, int token, const float *x, int64_t in) {
+    int64_t groups = input->in / GROUP;
+    int8_t *to = input->bytes + token * input->in;
+    float *scales = input->scales + token * groups;
+    for (int64_t group = 0; group < groups; group++) {
+        float last[GROUP] = {0};
+        const float *from = x + group * GROUP;
+        if ((group + 1) * GROUP > in) {
+            if (group * GROUP < in) memcpy(last, from, (size_t)(in - group * GROUP) * sizeof *x);
+            from = last;
+        }
+        scales[group] = to_bytes(from, to + group * GROUP);
+    }
+#if INT8_DOT
+    int32_t *offsets = input->offsets + token * (input->in / 4);
+    for (int64_t i = 0; i < input->in; i += 64) {
+        __m512i sums = _mm512_dpbusd_epi32(_mm512_setzero_si512(), _mm512_set1_epi8((char)input->offset), _mm512_loadu_si512(to + i));
+        _mm512_storeu_si512(offsets + i / 4, _mm512_sub_epi32(_mm512_setzero_si512(), sums));
+    }
+#endif
+}
+
 void arrange(Input *input, int token, const float *x, int64_t in, int kind) {
     if (kind == F32 || (kind == BF16 && !BF16_DOT)) {
         memcpy(input->plain + token * input->in, x, (size_t)in * sizeof *x);
@@ -9,19 +55,7 @@ void arrange(Input *input, int token, const float *x, int64_t in, int kind) {
         uint16_t *to = input->halves + token * input->in;
         for (int64_t i = 0; i < in; i++) to[i] = to_bf16(x[i]);
     } else {
-        for (int64_t group = 0; group < input->in / GROUP; group++) {
-            int64_t begin = group * GROUP, end = begin + GROUP < in ? begin + GROUP : in;
-            int8_t *to = input->bytes + token * input->in + begin;
-            int32_t *offsets = input->offsets + (token * input->in + begin) / 4;
-            float most = 0;
-            for (int64_t i = begin; i < end; i++) most = fmaxf(most, fabsf(x[i]));
-            for (int64_t i = begin; i < end; i++) if (x[i] != x[i]) most = x[i]; /* NaN must not become a number */
-            float scale = most / 127.0f, inverse = most > 0 ? 127.0f / most : 0.0f;
-            input->scales[token * (input->in / GROUP) + group] = scale;
-            memset(to, 0, GROUP);
-            for (int64_t i = begin; i < end; i++) to[i - begin] = (int8_t)(int)nearbyintf(x[i] * inverse);
-            for (int i = 0; i < GROUP / 4; i++) offsets[i] = -input->offset * (to[4 * i] + to[4 * i + 1] + to[4 * i + 2] + to[4 * i + 3]);
-        }
+        arrange_bytes(input, token, x, in);
     }
 }
 
