@@ -31,7 +31,7 @@ class Contender:
     def __init__(self, model: str, max_tokens: int, folder: Path) -> None:
         self.max_tokens = max_tokens
         self.folder = folder
-        self.port = _free_port()
+        self.port = free_port()
         self.environment = os.environ | {
             "LLMSITE_DATA": str(folder / self.name),
             "LLMSITE_MODEL": model,
@@ -156,7 +156,7 @@ class Bare(Contender):
         return await asyncio.to_thread(self.decode, prompts)
 
 
-def _free_port() -> int:
+def free_port() -> int:
     with socket.socket() as found:
         found.bind(("127.0.0.1", 0))
         return int(found.getsockname()[1])

@@ -17,6 +17,7 @@ from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer, Genera
 
 from inference.errors import BrokenModel, OutOfMemory
 from inference.fit import BF16_PAYS_FROM, GPU_SHARE, NATIVE_FAMILIES, RAM_SHARE, kv_bytes_per_token, read_config, size, text_config, weight_files
+from inference.light_imports import lightly
 from inference.types import LoadProgress, ProgressCallback, Sampling
 
 log = logging.getLogger(__name__)
@@ -190,8 +191,10 @@ def _place(device: torch.device, weights: int, *, name: str, offload: Path | Non
 
 def _load_weights(path: Path, name: str, config: Any, kind: torch.dtype, placement: dict[str, Any]) -> Any:
     try:
-        loaded: Any = AutoModelForCausalLM.from_pretrained(
-            path, config=config, dtype=kind, output_loading_info=True, local_files_only=True, **placement
+        loaded: Any = lightly(
+            lambda: AutoModelForCausalLM.from_pretrained(
+                path, config=config, dtype=kind, output_loading_info=True, local_files_only=True, **placement
+            )
         )
     except (MemoryError, torch.OutOfMemoryError) as error:
         raise OutOfMemory(model=name, needed="more", available="too little") from error

@@ -141,6 +141,10 @@ class TransformersEngine:
             os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # torch's idle threads would spin on the cores that the web server needs
             import torch
 
+            from inference.light_imports import import_transformers
+
+            report(LoadProgress("starting transformers"))
+            import_transformers()
             with torch.inference_mode():
                 decode_loop = self._load(report, library)
                 if self._stopping:
