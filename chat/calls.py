@@ -49,6 +49,10 @@ class Interrupted(Exception):
     """The answer was cut off by the end of the server."""
 
 
+class Ended(Exception):
+    """The answer was cut off by its caller, or because the caller's key was revoked."""
+
+
 @dataclass(frozen=True, slots=True)
 class Asked:
     """What a call asks for: a conversation to answer, or a text to go on with."""
@@ -229,7 +233,7 @@ def _outcome(call: Call) -> tuple[str, Done | Exception]:
     """How it ended, for the record and for its reader; the figures go to `call.audit`."""
     assert call.decoding is not None
     if call.decoding.cancelled():
-        return call.stop_reason or "interrupted", Interrupted()
+        return call.stop_reason or "interrupted", Ended() if call.stop_reason == "stopped" else Interrupted()
     error = call.decoding.exception()
     if error is None:
         finish = call.decoding.result()

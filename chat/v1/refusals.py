@@ -9,7 +9,7 @@ from django.http import JsonResponse
 from django.utils.translation import get_language
 
 from chat.api.errors import ApiError
-from chat.calls import Interrupted, NotRecorded, Stopping
+from chat.calls import Ended, Interrupted, NotRecorded, Stopping
 from chat.limits import Exceeded
 from chat.sentences import sentence
 from chat.services import Refused
@@ -87,6 +87,8 @@ def refusal_of(error: Exception) -> Refusal:
             return _of_engine(error)
         case Stopping() | Interrupted():
             return Refusal(503, "server_stopping", sentence("stopping", language()), retry=True, retry_after_s=RETRY_S)
+        case Ended():  # whoever still reads has lost the key
+            return Refusal(401, "invalid_api_key", sentence("wrong_api_key", language()))
         case NotRecorded():
             return Refusal(503, "storage", sentence("not_recorded", language()), retry=True, retry_after_s=RETRY_S)
     log.error("a call failed", exc_info=error)

@@ -10,7 +10,7 @@ import pytest
 from asgiref.sync import sync_to_async
 
 from chat import call_records, services
-from chat.calls import Asked, Call, Calls, Done, Interrupted, NotRecorded, Stopping, end_calls
+from chat.calls import Asked, Call, Calls, Done, Ended, Interrupted, NotRecorded, Stopping, end_calls
 from chat.identity import Client
 from chat.models import Conversation, Message, Run
 from chat.protocol import SendMessage
@@ -79,7 +79,7 @@ async def test_who_hangs_up_stops_the_decoding(calls: Calls, client: Client, eng
     events = call.events()
     await anext(events)
     call.hang_up()
-    with pytest.raises(Interrupted):
+    with pytest.raises(Ended):
         [event async for event in events]
     decoded = engine.decoded
     await asyncio.sleep(0.05)
@@ -90,7 +90,7 @@ async def test_who_hangs_up_stops_the_decoding(calls: Calls, client: Client, eng
 async def test_who_hangs_up_at_once_is_recorded_too(calls: Calls, client: Client) -> None:
     call = calls.begin(asking("!say 100000"), client)
     call.hang_up()
-    with pytest.raises(Interrupted):
+    with pytest.raises(Ended):
         await read(call)
     assert ((await stored(call)).status, (await stored(call)).finish_reason) == ("done", "stopped")
 
@@ -147,15 +147,18 @@ async def test_a_revoked_key_ends_its_calls_only(calls: Calls, client: Client, s
     events = gone.events()
     await anext(events)
     await asyncio.to_thread(end_calls, [client.device.id])
-    with pytest.raises(Interrupted):
+    with pytest.raises(Ended):
         [event async for event in events]
     assert (await read(stays))[1].reason == "stop"
 
 
 async def test_the_end_of_the_server_ends_them(calls: Calls, client: Client) -> None:
     call = calls.begin(asking("!say 100000"), client)
-    await anext(call.events())
+    events = call.events()
+    await anext(events)
     await calls.shutdown()
+    with pytest.raises(Interrupted):
+        [event async for event in events]
     assert (await stored(call)).finish_reason == "interrupted"
     with pytest.raises(Stopping):
         calls.begin(asking("hi"), client)

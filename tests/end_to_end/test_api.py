@@ -134,7 +134,8 @@ def test_what_is_opened_by_settings(fresh: FreshServer) -> None:
     app = paired(server)
     for origin, allowed in ((page, page), ("https://evil.example", None)):
         asked = {"Origin": origin, "Access-Control-Request-Method": "GET", "Access-Control-Request-Headers": "authorization"}
-        assert send(server, "OPTIONS", "/api/me", STRANGER | asked)[1].get("Access-Control-Allow-Origin") == allowed
+        for path in ("/api/me", "/v1/models"):
+            assert send(server, "OPTIONS", path, STRANGER | asked)[1].get("Access-Control-Allow-Origin") == allowed
         status, headers, _ = send(server, "GET", "/api/me", STRANGER | {"Origin": origin, "Authorization": f"Bearer {app['token']}"})
         assert (status, headers.get("Access-Control-Allow-Origin")) == (200, allowed)
     assert send(server, "GET", "/api/me", {"Origin": page})[0] == 401, "this computer's own rights are not that page's"

@@ -208,8 +208,9 @@ def test_a_removed_key_ends_what_it_has_under_way(server: Server) -> None:
         next(chunks)
         ((device,),) = Store(server).rows("SELECT id FROM chat_device WHERE name = ?", "to be removed")
         assert submit(server, "/pair/device/", {"device": str(device), "action": "revoke"}) == 302
-        with pytest.raises(openai.APIError):
+        with pytest.raises(openai.APIError) as ended:
             list(chunks)
+        assert ended.value.code == "invalid_api_key"
     with pytest.raises(openai.AuthenticationError):
         chat(client_of(server, key), "hi")
 
