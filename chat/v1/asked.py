@@ -206,7 +206,7 @@ def _message(raw: Any, where: str) -> ChatMessage:
         raise refused(400, "invalid_type", "v1_messages", param=where)
     said = _said(raw, f"{where}.")
     role = said.pop("role", None)
-    if role not in ROLES:
+    if not isinstance(role, str) or role not in ROLES:
         raise refused(400, "invalid_value", "v1_role", param=f"{where}.role", got=str(role)[:40])
     content = _content(said.pop("content", ""), f"{where}.content")
     thinking = said.pop("reasoning_content", "")

@@ -1,8 +1,11 @@
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from chat.v1.asked import NEUTRAL, UNSUPPORTED, chat_request, text_request
 from chat.v1.refusals import Refusal
@@ -76,6 +79,7 @@ def test_what_is_wrong_is_named(more: dict[str, Any], code: str, param: str) -> 
         ({"role": "assistant", "content": "x", "tool_calls": [{}]}, "unsupported_parameter", "messages[1].tool_calls"),
         ({"role": "user", "content": "x", "name": "bob"}, "unsupported_parameter", "messages[1].name"),
         ({"role": "user", "content": "x", "other": 1}, "unknown_parameter", "messages[1].other"),
+        ({"role": ["user"], "content": "x"}, "invalid_value", "messages[1].role"),
         ({"role": "user", "content": 5}, "invalid_type", "messages[1].content"),
         ({"role": "user", "content": " "}, None, None),
         ({"role": "user", "content": [{"type": "input_audio"}]}, "unsupported_value", "messages[1].content[0].type"),
@@ -116,3 +120,26 @@ def test_what_is_no_object_is_refused() -> None:
     for body in ([], "x", 3):
         with pytest.raises(Refusal):
             chat_request(body)
+
+
+NAMES = [*UNSUPPORTED, "model", "messages", "stream", "stream_options", "stop", "chat_template_kwargs", "user", "seed", "temperature", "prompt"]
+ANYTHING = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(max_size=5) | st.sampled_from(["user", "assistant", "text"]),
+    lambda inner: (
+        st.lists(inner, max_size=3)
+        | st.dictionaries(
+            st.sampled_from(["role", "content", "type", "text", "reasoning_content", "include_usage"]) | st.text(max_size=3), inner, max_size=4
+        )
+    ),
+    max_leaves=12,
+)
+
+
+MESSAGES = st.lists(ANYTHING | st.fixed_dictionaries({"role": st.just("user") | ANYTHING, "content": ANYTHING}), max_size=3)
+
+
+@given(fields=st.dictionaries(st.sampled_from(NAMES), ANYTHING, max_size=4), messages=MESSAGES)
+def test_whatever_comes_is_read_or_refused(fields: dict[str, Any], messages: Any) -> None:
+    for read, body in ((chat_request, BARE | {"messages": messages} | fields), (text_request, {"model": "m", "prompt": messages} | fields)):
+        with suppress(Refusal):
+            read(body)
