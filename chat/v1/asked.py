@@ -197,7 +197,7 @@ def _messages(value: Any) -> tuple[ChatMessage, ...]:
     if turns[-1].role != "user":
         raise refused(400, "invalid_value", "v1_last_message", param=f"messages[{len(value) - 1}].role", role=turns[-1].role)
     if not turns[-1].content.strip():
-        raise refused(400, "invalid_value", "empty", param=f"messages[{len(value) - 1}].content")
+        raise refused(400, "invalid_value", "v1_empty", param=f"messages[{len(value) - 1}].content")
     return tuple(turns)
 
 

@@ -69,7 +69,7 @@ def _texts(value: Any) -> tuple[str, ...]:
         raise refused(400, "invalid_type", "v1_texts", param="input", most=MOST_TEXTS)
     for index, text in enumerate(texts):
         if not text.strip():
-            raise refused(400, "invalid_value", "empty", param=f"input[{index}]")
+            raise refused(400, "invalid_value", "v1_empty", param=f"input[{index}]")
     return tuple(texts)
 
 

@@ -18,6 +18,7 @@ from chat.v1.asked import Request, chat_request, text_request
 from chat.v1.embeddings import embeddings
 from chat.v1.guard import begin, guarded, json_of
 from chat.v1.refusals import refusal_of, refused
+from inference.errors import NoModel
 from inference.types import Channel, Delta
 
 OWNER = "llmsite"
@@ -43,7 +44,7 @@ async def model(request: HttpRequest, client: Client, name: str) -> HttpResponse
     found = await _models(request)
     one = next((entry for entry in found if entry["id"] == name), None)
     if one is None:
-        raise refused(404, "model_not_found", "no_model", param="model", name=name[:200], known=", ".join(entry["id"] for entry in found))
+        raise NoModel(name=name[:200], known=", ".join(entry["id"] for entry in found))
     return json_answer(one)
 
 

@@ -1,11 +1,14 @@
 from __future__ import annotations
 
 import json
+import re
+from pathlib import Path
 
 from django.utils.translation import override
 
 from chat.calls import NotRecorded, Stopping
 from chat.limits import Exceeded
+from chat.sentences import CHINESE, ENGLISH
 from chat.v1.refusals import Refusal, refusal_of
 from inference.errors import BackendTimeout, ContextOverflow, DecodingFailed, EngineDead, NoModel, NotReady, UnsupportedParameter
 
@@ -36,3 +39,11 @@ def test_what_can_be_tried_again_says_when() -> None:
 def test_it_is_said_in_the_readers_language() -> None:
     with override("zh-hans"):
         assert "没有名为 x 的模型" in refusal_of(NoModel(name="x", known="y")).message
+
+
+def test_every_sentence_is_there_in_both_languages() -> None:
+    code = "".join(path.read_text(encoding="utf-8") for path in (Path(__file__).parents[3] / "chat" / "v1").glob("*.py"))
+    said = set(re.findall(r'refused\(\s*\d+, "\w+", "(\w+)"', code)) | set(re.findall(r'sentence\("(\w+)"', code)) | {"no_api_key", "wrong_api_key"}
+    assert len(said) > 15
+    assert said <= set(ENGLISH)
+    assert said <= set(CHINESE)
