@@ -269,7 +269,9 @@ def _is_whole(checkpoint: Path) -> bool:
 
 
 def command_line(stage: str) -> str:
-    """The command as it was given, for the record."""
+    """The command as it was given, for the record: the stage's own, or one that runs several."""
+    started = Path(sys.argv[0]).stem
+    stage = started if started in ("recipe", "move_up") else stage
     return shlex.join(["python", "-m", f"micromind.{stage}", *sys.argv[1:]])
 
 

@@ -262,6 +262,13 @@ def test_a_recipe_becomes_a_question_and_its_answer() -> None:
     assert lora.as_conversation(Document(text="no title"), random.Random(1), 400) is None
 
 
+def test_the_record_names_the_command_that_was_given(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sys.argv", ["/somewhere/micromind/sft.py", "--size", "tiny"])
+    assert stage.command_line("sft") == "python -m micromind.sft --size tiny"
+    monkeypatch.setattr("sys.argv", ["/somewhere/micromind/recipe.py", "--size", "tiny"])
+    assert stage.command_line("sft") == "python -m micromind.recipe --size tiny"
+
+
 # --- what goes wrong -------------------------------------------------------------------------------------------------
 
 
