@@ -14,8 +14,11 @@ import matplotlib
 
 matplotlib.use("svg")
 import matplotlib.pyplot as plt
+from matplotlib.ticker import FuncFormatter
 
 Json = dict[str, Any]
+PLAIN = FuncFormatter(lambda value, _: f"{value:g}" if str(value).strip("0.")[:1] in "125" else "")
+"""On a logarithmic axis: 1, 2, 5, 10, 20, 50 …, and not as powers."""
 GREY = "#808080"
 """Readable on white and on black, as the colours are."""
 COLOURS = ("#e4572e", "#2e86de", "#7aa5d8", "#8e6bd1", "#b79ae6", "#2a9d6f", "#70b894", "#b8860b")
@@ -36,8 +39,12 @@ def draw(result: Json, file: Path) -> None:
     left.set(title="tokens/s, all together", xlabel="clients", xscale="log", yscale="log")
     counts = sorted({scene["clients"] for scene in result["scenes"] if scene["kind"] == "short"})
     left.set_xticks(counts, map(str, counts))
-    left.minorticks_off()
-    right.set(title="first token, ms", xlabel="turn of the conversation", yscale="log")
+    left.xaxis.minorticks_off()
+    right.set(title="first token, ms (dashed: another conversation in between)", xlabel="turn of the conversation", yscale="log")
+    right.xaxis.get_major_locator().set_params(integer=True)
+    for axis in (left.yaxis, right.yaxis):
+        axis.set_major_formatter(PLAIN)
+        axis.set_minor_formatter(PLAIN)
     handles, labels = left.get_legend_handles_labels()
     figure.legend(handles, labels, loc="lower center", ncols=4, frameon=False, fontsize=8)
     figure.tight_layout(rect=(0, 0.12, 1, 1))
