@@ -40,7 +40,7 @@ def draw(result: Json, file: Path) -> None:
     counts = sorted({scene["clients"] for scene in result["scenes"] if scene["kind"] == "short"})
     left.set_xticks(counts, map(str, counts))
     left.xaxis.minorticks_off()
-    right.set(title="first token, ms (dashed: another conversation in between)", xlabel="turn of the conversation", yscale="log")
+    right.set(title="first token, ms; dashed: another in between", xlabel="turn of the conversation", yscale="log")
     right.xaxis.get_major_locator().set_params(integer=True)
     for axis in (left.yaxis, right.yaxis):
         axis.set_major_formatter(PLAIN)
