@@ -97,6 +97,7 @@ class DecodeLoop:
     def limit(self, cells: int) -> None:
         """From now on answers are let in only while they reserve no more places of the cache. What it has grown to is given back once it is idle."""
         self._scheduler.max_cells = cells
+        self._runner.limit(cells)
         self._tidy = True
         self._wake.set()
 

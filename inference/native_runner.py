@@ -68,6 +68,9 @@ class NativeRunner:
         rows, places = self.cache.capacity
         return rows * places
 
+    def limit(self, cells: int) -> None:
+        self.cache.max_cells = cells
+
     def move(self, move: Move) -> None:
         (self.cache.swap if move.swap else self.cache.move)(move.source, move.target, move.length)
 

@@ -72,6 +72,10 @@ class Runner(Protocol):
         """One step for rows 0 … n-1: `tokens[i]` goes to place `positions[i]` of row i. Returns [n, vocabulary]."""
         ...
 
+    def limit(self, cells: int) -> None:
+        """Let the rows grow to no more than so many places, whatever was said at the beginning."""
+        ...
+
     def move(self, move: Move) -> None: ...
 
     def wipe(self, row: int) -> None:
@@ -139,6 +143,9 @@ class SlotRunner:
         hidden = torch.arange(length, device=self._device) > positions[..., None]
         return torch.zeros(hidden.shape, dtype=self._dtype, device=self._device).masked_fill_(hidden, float("-inf"))
 
+    def limit(self, cells: int) -> None:
+        self.cache.max_cells = cells
+
     def move(self, move: Move) -> None:
         (self.cache.swap if move.swap else self.cache.move)(move.source, move.target, move.length)
 
@@ -186,6 +193,9 @@ class TurnRunner:
     def _forward(self, row: int, ids: list[int], start: int) -> Tensor:
         positions = torch.arange(start, start + len(ids), device=self._device)[None]
         return self._call(torch.tensor([ids], device=self._device), positions, None, self._caches[row])
+
+    def limit(self, cells: int) -> None:
+        """Each answer's own cache is as long as the answer."""
 
     def move(self, move: Move) -> None:
         moved, other = self._caches.pop(move.source, None), self._caches.pop(move.target, None)

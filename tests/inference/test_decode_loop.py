@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import random
 import threading
 import time
 from collections.abc import AsyncGenerator, Callable
@@ -323,3 +324,38 @@ async def test_a_smaller_share_lets_fewer_in_at_once_and_nobody_is_left_out(star
         await asyncio.sleep(0.002)
     assert scheduler.max_cells == whole // 2
     assert await collect(engine, await prepare(engine, sampling=Sampling(max_tokens=5)))
+
+
+async def test_a_full_cache_makes_runs_wait_and_all_end_as_they_do_alone(start_engine: StartEngine) -> None:
+    """Room for one window, four rows, prompts and answers of all lengths, of which a third is given up: nothing fails, nothing outgrows its room."""
+    roomy, engine = await start_engine(max_streams=1), await start_engine(max_streams=4)
+    for one in (roomy, engine):
+        never_end(one)
+    assert engine._loop is not None
+    scheduler, runner = engine._loop._scheduler, engine._loop._runner
+    rounding = 4 * (runner.cache._whole - 1)  # type: ignore[attr-defined]
+    """Of four rows, whose places the decoder in C wants in multiples."""
+    dice = random.Random(5)
+    asked = [
+        (" ".join(["hello", "world"] * dice.choice([1, 5, 40])) + str(number), Sampling(temperature=0.0, max_tokens=dice.choice([1, 8, 60, 200])))
+        for number in range(18)
+    ]
+    alone = [await collect(roomy, await prepare(roomy, text, sampling)) for text, sampling in asked]
+
+    engine.share_cache(scheduler.max_cells)
+    room = scheduler.max_cells
+    assert room == engine.info.context_window
+    tasks = [asyncio.create_task(collect(engine, await prepare(engine, text, sampling, name=str(n)))) for n, (text, sampling) in enumerate(asked)]
+    waited, most = 0, 0
+    while not all(task.done() for task in tasks):
+        await asyncio.sleep(0.001)
+        waited = max(waited, len(scheduler.runs) - len(scheduler.rows))
+        most = max(most, scheduler.reserved, runner.cells)
+        if dice.random() < 0.05:
+            dice.choice(tasks[::3]).cancel()
+    assert waited > 0, "there was more to do than there was room for"
+    assert 0 < most <= room + rounding
+    for number, task in enumerate(tasks):
+        assert task.cancelled() or task.result() == alone[number]
+    assert sum(task.cancelled() for task in tasks) <= 6
+    assert await collect(engine, await prepare(engine, *asked[0])) == alone[0], "and it goes on"
