@@ -17,6 +17,7 @@ from time import monotonic, time
 from typing import Any, Literal
 
 from django.db import connection
+from django.db.backends.base.base import BaseDatabaseWrapper
 
 from chat import services
 from chat.calls import Calls
@@ -29,6 +30,7 @@ from llmsite.computer import computer_id
 from llmsite.config import Config, ModelConfig
 from llmsite.embeddings import Embeddings
 from llmsite.engines import build_engine, default_model, known_models
+from llmsite.held_database import hold_open
 from llmsite.model_list import model_list
 from llmsite.network import Address
 from llmsite.pool import EnginePool
@@ -65,6 +67,7 @@ class Runtime:
         self.runs = RunManager(self.pool, system_prompt=config.system_prompt)
         self.calls = Calls(self.runs)
         self.embeddings = Embeddings(config)
+        self._held: BaseDatabaseWrapper | None = None
         self.reach = Reach(self.instance)
         self._publisher = Publisher()
         if config.mdns:
@@ -149,6 +152,7 @@ class Runtime:
         await asyncio.gather(self.runs.shutdown(), self.calls.shutdown())
         await asyncio.gather(self.pool.close(), self.embeddings.stop())
         await asyncio.to_thread(self._publisher.join)
+        await asyncio.to_thread(self._let_database_go)
         lock.release(self.config.data)
 
     def _begin(self) -> None:
@@ -170,6 +174,7 @@ class Runtime:
         lock.acquire(self.config.data)
         self.computer = computer_id(self.config.data)
         bring_up_to_date()
+        self._held = hold_open()
         if interrupted := services.recover_interrupted():
             log.warning("%d answers were cut off when the server last ended; they can be continued", interrupted)
         self._stored.set_result(None)
@@ -193,4 +198,10 @@ class Runtime:
             log.exception("running answers could not be saved at the end; they are recovered at the next start")
         finally:
             connection.close()
+            self._let_database_go()
             self._publisher.join()
+
+    def _let_database_go(self) -> None:
+        held, self._held = self._held, None
+        if held is not None:
+            held.close()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
+from signal import SIGTERM
 from uuid import uuid4
 
 import pytest
@@ -52,6 +53,16 @@ async def test_a_locked_database_delays_and_nobody_notices(fresh: FreshServer) -
         assert client.count("error") == 0
     assert run.answer == Store(server).run(run.run).answer == "".join(f"w{i} " for i in range(100))
     assert "locked" not in server.log()
+
+
+async def test_who_looks_into_the_database_from_outside_never_removes_its_log(fresh: FreshServer) -> None:
+    """Also when none of the server's threads has a connection: the last to close one removes the log, and whoever opens one meanwhile has lost."""
+    server = fresh().start()
+    for _ in range(3):
+        Store(server).count("chat_run")
+        assert sorted(path.name for path in server.data.glob("llmsite.sqlite3-*")) == ["llmsite.sqlite3-shm", "llmsite.sqlite3-wal"]
+    await server.end(SIGTERM)
+    assert not list(server.data.glob("llmsite.sqlite3-*")), "at its end it tidies up"
 
 
 async def test_a_log_that_cannot_be_flushed_does_not_end_the_answer(fresh: FreshServer) -> None:
