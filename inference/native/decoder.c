@@ -27,7 +27,7 @@ typedef struct {
     const Layer *layer;
 } Shape;
 
-enum { FEW = 16 };
+enum { FEW = 16, MOST_PARTS = 1024 };
 
 /* The cache: for each layer keys [rows, kv heads, head, places] and values [rows, kv heads, places, head]; `places` is a multiple of 32. */
 typedef struct {
@@ -50,7 +50,8 @@ typedef struct {
     Decoder *d;
     const Layer *layer;
     const Cache *cache;
-    int index, count, part_rows;
+    int index, count, parts;
+    int64_t start[MOST_PARTS + 1]; /* of each part, and the end */
     const int32_t *rows, *places;
     const int *outputs;
     float *logits;
@@ -140,14 +141,21 @@ static void arrange_all(Decoder *d, const float *x, const float *norm, const Mat
     share(d->pool, arrange_part, &a, (count + 3) / 4);
 }
 
-static int64_t total_rows(int rows_per_part, int64_t rows) { return (rows + rows_per_part - 1) / rows_per_part; }
-
-/* Rows of a matrix that one part of a job does: enough to be worth taking, few enough that all threads get some. */
-static int part_size(const Matrix *m, int count) {
+/* Cuts `rows` rows of a job's matrices, each of `bytes`, into parts. Reading has to begin anew with each part and all threads should end at the same time:
+   so the first parts are large and each takes the same share of what is left (guided self-scheduling: Polychronopoulos and Kuck, 1987). Parts begin at
+   whole registers, so that nothing is computed otherwise at their ends. */
+static void cut(Job *job, const Matrix *m, int64_t rows) {
     int64_t bytes = m->kind == F32 ? m->in * 4 : m->kind == BF16 ? m->in * 2 : m->kind == INT8 ? m->in : m->in / 2;
-    int64_t rows = (count > 8 ? 16384 : 49152) / (bytes ? bytes : 1);
-    rows = rows / LANES * LANES; /* whole registers: the ends of a part are not computed otherwise than its middle */
-    return rows < LANES ? LANES : rows > 256 ? 256 : (int)rows;
+    int many = job->count > FEW; /* then it is not memory that is waited for */
+    int64_t least = (many ? 16384 : 49152) / bytes / LANES * LANES, row = 0;
+    if (least < LANES) least = LANES;
+    while (least * MOST_PARTS < rows) least *= 2;
+    for (job->parts = 0; row < rows; job->parts++) {
+        int64_t some = many ? 0 : (rows - row) / (2 * job->d->shape.threads) / LANES * LANES;
+        job->start[job->parts] = row;
+        row += some > least ? some : least;
+    }
+    job->start[job->parts] = rows;
 }
 
 static void rotate(float *x, const float *cosines, int half) {
@@ -311,42 +319,34 @@ static void attend(Job *job, int *scratch) {
 static void qkv_part(void *context, int part, int thread) {
     Job *job = context;
     Decoder *d = job->d;
-    const Shape *s = &d->shape;
     const Matrix *matrices[] = {&job->layer->q, &job->layer->k, &job->layer->v};
     float *to[] = {d->q, d->k, d->v};
-    int64_t strides[] = {(int64_t)s->heads * s->head, (int64_t)s->kv_heads * s->head, (int64_t)s->kv_heads * s->head};
+    int64_t first = job->start[part], end = job->start[part + 1];
     (void)thread;
     for (int i = 0; i < 3; i++) {
-        int parts = (int)total_rows(job->part_rows, matrices[i]->out);
-        if (part < parts) {
-            int64_t first = (int64_t)part * job->part_rows, end = first + job->part_rows < matrices[i]->out ? first + job->part_rows : matrices[i]->out;
-            product(matrices[i], first, end, &d->input, job->count, to[i], strides[i], 0);
-            return;
-        }
-        part -= parts;
+        int64_t out = matrices[i]->out, from = first > 0 ? first : 0, until = end < out ? end : out;
+        if (from < until) product(matrices[i], from, until, &d->input, job->count, to[i], out, 0);
+        first -= out;
+        end -= out;
     }
 }
 
 static void o_part(void *context, int part, int thread) {
     Job *job = context;
-    const Matrix *m = &job->layer->o;
-    int64_t first = (int64_t)part * job->part_rows, end = first + job->part_rows < m->out ? first + job->part_rows : m->out;
     (void)thread;
-    product(m, first, end, &job->d->input, job->count, job->d->x, job->d->shape.hidden, 1);
+    product(&job->layer->o, job->start[part], job->start[part + 1], &job->d->input, job->count, job->d->x, job->d->shape.hidden, 1);
 }
 
 static void down_part(void *context, int part, int thread) {
     Job *job = context;
-    const Matrix *m = &job->layer->down;
-    int64_t first = (int64_t)part * job->part_rows, end = first + job->part_rows < m->out ? first + job->part_rows : m->out;
     (void)thread;
-    product(m, first, end, &job->d->input, job->count, job->d->x, job->d->shape.hidden, 1);
+    product(&job->layer->down, job->start[part], job->start[part + 1], &job->d->input, job->count, job->d->x, job->d->shape.hidden, 1);
 }
 
 static void mlp_part(void *context, int part, int thread) {
     Job *job = context;
     Decoder *d = job->d;
-    int64_t inner = d->shape.inner, first = (int64_t)part * job->part_rows, end = first + job->part_rows < inner ? first + job->part_rows : inner;
+    int64_t inner = d->shape.inner, first = job->start[part], end = job->start[part + 1];
     float *gate = d->inner, *up = d->inner + (int64_t)d->capacity * inner;
     (void)thread;
     product(&job->layer->gate, first, end, &d->input, job->count, gate, inner, 0);
@@ -364,10 +364,15 @@ static void mlp_part(void *context, int part, int thread) {
 
 static void output_part(void *context, int part, int thread) {
     Job *job = context;
-    const Matrix *m = &job->d->shape.output;
-    int64_t first = (int64_t)part * job->part_rows, end = first + job->part_rows < m->out ? first + job->part_rows : m->out;
+    const Shape *s = &job->d->shape;
     (void)thread;
-    product(m, first, end, &job->d->input, job->count, job->logits, job->d->shape.vocabulary, 0);
+    product(&s->output, job->start[part], job->start[part + 1], &job->d->input, job->count, job->logits, s->vocabulary, 0);
+}
+
+/* `first` is one of the matrices, which have the same inputs; together they have `rows` rows. */
+static void multiply(Job *job, Work *work, const Matrix *first, int64_t rows) {
+    cut(job, first, rows);
+    share(job->d->pool, work, job, job->parts);
 }
 
 static void run_layer(Job *job, int index, int *scratch) {
@@ -377,20 +382,15 @@ static void run_layer(Job *job, int index, int *scratch) {
     int count = job->count;
     job->index = index;
     arrange_all(d, d->x, layer->before_attention, &layer->q, s->hidden, count);
-    job->part_rows = part_size(&layer->q, count);
-    int64_t parts = total_rows(job->part_rows, layer->q.out) + total_rows(job->part_rows, layer->k.out) + total_rows(job->part_rows, layer->v.out);
-    share(d->pool, qkv_part, job, (int)parts);
+    multiply(job, qkv_part, &layer->q, layer->q.out + layer->k.out + layer->v.out);
     share(d->pool, place_part, job, (count + 7) / 8);
     attend(job, scratch);
     arrange_all(d, d->mixed, NULL, &layer->o, (int64_t)s->heads * s->head, count);
-    job->part_rows = part_size(&layer->o, count);
-    share(d->pool, o_part, job, (int)total_rows(job->part_rows, layer->o.out));
+    multiply(job, o_part, &layer->o, layer->o.out);
     arrange_all(d, d->x, layer->before_mlp, &layer->gate, s->hidden, count);
-    job->part_rows = part_size(&layer->gate, count);
-    share(d->pool, mlp_part, job, (int)total_rows(job->part_rows, s->inner));
+    multiply(job, mlp_part, &layer->gate, s->inner);
     arrange_all(d, d->inner, NULL, &layer->down, s->inner, count);
-    job->part_rows = part_size(&layer->down, count);
-    share(d->pool, down_part, job, (int)total_rows(job->part_rows, layer->down.out));
+    multiply(job, down_part, &layer->down, layer->down.out);
 }
 
 Decoder *llmsite_decoder_new(const Shape *shape) {
@@ -439,8 +439,7 @@ int llmsite_decoder_forward(Decoder *d, const Cache *cache, int count, const int
     if (wanted) {
         job.count = wanted;
         arrange_all(d, d->x, s->last_norm, &s->output, s->hidden, wanted);
-        job.part_rows = part_size(&s->output, wanted);
-        share(d->pool, output_part, &job, (int)total_rows(job.part_rows, s->output.out));
+        multiply(&job, output_part, &s->output, s->output.out);
     }
     free(scratch);
     return 0;

@@ -61,18 +61,18 @@ void arrange(Input *input, int token, const float *x, int64_t in, int kind) {
 
 /* ---- Products: ROWS rows of a matrix with TOKENS inputs, each number summed over `in` in the same order whatever ROWS and TOKENS are ---- */
 
-enum { MOST_TOKENS = 6 };
-/* With few inputs the product waits for memory: each row is asked for so many rows before it is needed. The processor's own guesses run on behind the
-   end of a row, into the next, which is being read already. */
-enum { AHEAD = 8 };
+enum { MOST_TOKENS = 8 };
+/* With few inputs the product waits for memory, which gives most when a thread reads at several places far apart: the rows of a tile lie `apart` rows from
+   each other, and what follows each of them is asked for so many bytes before it is needed; more inputs take longer for a byte, so more ahead. */
+#define AHEAD(TOKENS) ((TOKENS) < 5 ? 1024 : 2048)
 
-INLINE void tile_f32(const Matrix *m, int64_t row, int rows, const Input *x, int token, int tokens, float *out) {
+INLINE void tile_f32(const Matrix *m, int64_t row, int64_t apart, int rows, const Input *x, int token, int tokens, float *out) {
     const float *w = (const float *)m->data + row * m->in, *y = x->plain + token * x->in;
     Vec acc[4][MOST_TOKENS] = {0};
     int64_t k = 0, in = m->in;
     for (; k + LANES <= in; k += LANES) {
         Vec a[4];
-        UNROLL for (int r = 0; r < rows; r++) a[r] = load(w + r * in + k);
+        UNROLL for (int r = 0; r < rows; r++) a[r] = load(w + r * apart * in + k);
         UNROLL for (int t = 0; t < tokens; t++) {
             Vec b = load(y + t * x->in + k);
             UNROLL for (int r = 0; r < rows; r++) acc[r][t] += a[r] * b;
@@ -80,13 +80,13 @@ INLINE void tile_f32(const Matrix *m, int64_t row, int rows, const Input *x, int
     }
     UNROLL for (int r = 0; r < rows; r++) UNROLL for (int t = 0; t < tokens; t++) {
         float s = sum(acc[r][t]);
-        for (int64_t i = k; i < in; i++) s += w[r * in + i] * y[t * x->in + i];
+        for (int64_t i = k; i < in; i++) s += w[r * apart * in + i] * y[t * x->in + i];
         out[r * MOST_TOKENS + t] = s;
     }
 }
 
 #if BF16_DOT
-INLINE void tile_bf16(const Matrix *m, int64_t row, int rows, const Input *x, int token, int tokens, float *out) {
+INLINE void tile_bf16(const Matrix *m, int64_t row, int64_t apart, int rows, const Input *x, int token, int tokens, float *out) {
     const uint16_t *w = (const uint16_t *)m->data + row * m->in, *y = x->halves + token * x->in;
     __m512 acc[4][MOST_TOKENS];
     UNROLL for (int r = 0; r < rows; r++) UNROLL for (int t = 0; t < tokens; t++) acc[r][t] = _mm512_setzero_ps();
@@ -94,8 +94,8 @@ INLINE void tile_bf16(const Matrix *m, int64_t row, int rows, const Input *x, in
     for (; k + 32 <= in; k += 32) {
         __m512bh a[4];
         UNROLL for (int r = 0; r < rows; r++) {
-            if (x->few) __builtin_prefetch(w + (r + AHEAD) * in + k);
-            a[r] = (__m512bh)_mm512_loadu_si512(w + r * in + k);
+            if (x->few) __builtin_prefetch((const char *)(w + r * apart * in + k) + AHEAD(tokens));
+            a[r] = (__m512bh)_mm512_loadu_si512(w + r * apart * in + k);
         }
         UNROLL for (int t = 0; t < tokens; t++) {
             __m512bh b = (__m512bh)_mm512_loadu_si512(y + t * x->in + k);
@@ -104,19 +104,19 @@ INLINE void tile_bf16(const Matrix *m, int64_t row, int rows, const Input *x, in
     }
     UNROLL for (int r = 0; r < rows; r++) UNROLL for (int t = 0; t < tokens; t++) {
         float s = _mm512_reduce_add_ps(acc[r][t]);
-        for (int64_t i = k; i < in; i++) s += from_bf16(w[r * in + i]) * from_bf16(y[t * x->in + i]);
+        for (int64_t i = k; i < in; i++) s += from_bf16(w[r * apart * in + i]) * from_bf16(y[t * x->in + i]);
         out[r * MOST_TOKENS + t] = s;
     }
 }
 #else
-INLINE void tile_bf16(const Matrix *m, int64_t row, int rows, const Input *x, int token, int tokens, float *out) {
+INLINE void tile_bf16(const Matrix *m, int64_t row, int64_t apart, int rows, const Input *x, int token, int tokens, float *out) {
     const uint16_t *w = (const uint16_t *)m->data + row * m->in;
     const float *y = x->plain + token * x->in;
     Vec acc[4][MOST_TOKENS] = {0};
     int64_t k = 0, in = m->in;
     for (; k + LANES <= in; k += LANES) {
         Vec a[4];
-        UNROLL for (int r = 0; r < rows; r++) a[r] = load_bf16(w + r * in + k);
+        UNROLL for (int r = 0; r < rows; r++) a[r] = load_bf16(w + r * apart * in + k);
         UNROLL for (int t = 0; t < tokens; t++) {
             Vec b = load(y + t * x->in + k);
             UNROLL for (int r = 0; r < rows; r++) acc[r][t] += a[r] * b;
@@ -124,7 +124,7 @@ INLINE void tile_bf16(const Matrix *m, int64_t row, int rows, const Input *x, in
     }
     UNROLL for (int r = 0; r < rows; r++) UNROLL for (int t = 0; t < tokens; t++) {
         float s = sum(acc[r][t]);
-        for (int64_t i = k; i < in; i++) s += from_bf16(w[r * in + i]) * y[t * x->in + i];
+        for (int64_t i = k; i < in; i++) s += from_bf16(w[r * apart * in + i]) * y[t * x->in + i];
         out[r * MOST_TOKENS + t] = s;
     }
 }
@@ -151,7 +151,7 @@ static uint16_t to_half(float f) { /* to the nearest; too great ones become the 
 
 #if INT8_DOT
 /* BLOCK weights at a time: two registers of bytes, four scales. */
-INLINE void tile_bytes(const Matrix *m, int64_t row, int rows, const Input *x, int token, int tokens, float *out, int four_bits) {
+INLINE void tile_bytes(const Matrix *m, int64_t row, int64_t apart, int rows, const Input *x, int token, int tokens, float *out, int four_bits) {
     int64_t in = m->in, stride = four_bits ? in / 2 : in, groups = in / GROUP;
     const uint8_t *w = (const uint8_t *)m->data + row * stride;
     const uint16_t *scales = m->scales + row * groups;
@@ -167,18 +167,18 @@ INLINE void tile_bytes(const Matrix *m, int64_t row, int rows, const Input *x, i
         __m512 s[4];
         UNROLL for (int r = 0; r < rows; r++) {
             if (x->few) {
-                __builtin_prefetch(w + r * stride + (four_bits ? k / 2 : k) + AHEAD * stride);
-                if (!four_bits) __builtin_prefetch(w + r * stride + k + 64 + AHEAD * stride);
+                __builtin_prefetch(w + r * apart * stride + (four_bits ? k / 2 : k) + AHEAD(tokens));
+                if (!four_bits) __builtin_prefetch(w + r * apart * stride + k + 64 + AHEAD(tokens));
             }
             if (four_bits) {
-                __m512i both = _mm512_loadu_si512(w + r * stride + k / 2);
+                __m512i both = _mm512_loadu_si512(w + r * apart * stride + k / 2);
                 a[r] = _mm512_and_si512(both, low);
                 b[r] = _mm512_and_si512(_mm512_srli_epi16(both, 4), low);
             } else {
-                a[r] = _mm512_loadu_si512(w + r * stride + k);
-                b[r] = _mm512_loadu_si512(w + r * stride + k + 64);
+                a[r] = _mm512_loadu_si512(w + r * apart * stride + k);
+                b[r] = _mm512_loadu_si512(w + r * apart * stride + k + 64);
             }
-            s[r] = _mm512_castps128_ps512(_mm_cvtph_ps(_mm_loadl_epi64((const __m128i *)(scales + r * groups + k / GROUP))));
+            s[r] = _mm512_castps128_ps512(_mm_cvtph_ps(_mm_loadl_epi64((const __m128i *)(scales + r * apart * groups + k / GROUP))));
         }
         UNROLL for (int t = 0; t < tokens; t++) {
             const int8_t *yt = y + t * in + k;
@@ -196,11 +196,11 @@ INLINE void tile_bytes(const Matrix *m, int64_t row, int rows, const Input *x, i
     UNROLL for (int r = 0; r < rows; r++) UNROLL for (int t = 0; t < tokens; t++) out[r * MOST_TOKENS + t] = _mm512_reduce_add_ps(acc[r][t]);
 }
 #else
-INLINE void tile_bytes(const Matrix *m, int64_t row, int rows, const Input *x, int token, int tokens, float *out, int four_bits) {
+INLINE void tile_bytes(const Matrix *m, int64_t row, int64_t apart, int rows, const Input *x, int token, int tokens, float *out, int four_bits) {
     int64_t in = m->in, stride = four_bits ? in / 2 : in, groups = in / GROUP;
     for (int r = 0; r < rows; r++) {
         float s[MOST_TOKENS] = {0};
-        const uint8_t *w = (const uint8_t *)m->data + (row + r) * stride;
+        const uint8_t *w = (const uint8_t *)m->data + (row + r * apart) * stride;
         for (int64_t group = 0; group < groups; group++) {
             int8_t a[GROUP];
             if (four_bits) {
@@ -210,7 +210,7 @@ INLINE void tile_bytes(const Matrix *m, int64_t row, int rows, const Input *x, i
             } else {
                 for (int i = 0; i < GROUP; i++) a[i] = (int8_t)(w[group * GROUP + i] - 128);
             }
-            float scale = from_half(m->scales[(row + r) * groups + group]);
+            float scale = from_half(m->scales[(row + r * apart) * groups + group]);
             for (int t = 0; t < tokens; t++) {
                 const int8_t *y = x->bytes + (token + t) * in + group * GROUP;
                 int32_t dot = 0;
@@ -223,39 +223,45 @@ INLINE void tile_bytes(const Matrix *m, int64_t row, int rows, const Input *x, i
 }
 #endif
 
-INLINE void tile(const Matrix *m, int64_t row, int rows, const Input *x, int token, int tokens, float *out) {
-    if (m->kind == F32) tile_f32(m, row, rows, x, token, tokens, out);
-    else if (m->kind == BF16) tile_bf16(m, row, rows, x, token, tokens, out);
-    else if (m->kind == INT8) tile_bytes(m, row, rows, x, token, tokens, out, 0);
-    else tile_bytes(m, row, rows, x, token, tokens, out, 1);
+INLINE void tile(const Matrix *m, int64_t row, int64_t apart, int rows, const Input *x, int token, int tokens, float *out) {
+    if (m->kind == F32) tile_f32(m, row, apart, rows, x, token, tokens, out);
+    else if (m->kind == BF16) tile_bf16(m, row, apart, rows, x, token, tokens, out);
+    else if (m->kind == INT8) tile_bytes(m, row, apart, rows, x, token, tokens, out, 0);
+    else tile_bytes(m, row, apart, rows, x, token, tokens, out, 1);
 }
 
+/* So many sums as registers hold. */
+#define TILE_ROWS(TOKENS) ((TOKENS) <= 6 ? 4 : 3)
 /* One copy of the loops for each number of inputs, so that the sums stay in registers. */
 #define TILE_OF(N) \
-    static void tile_##N(const Matrix *m, int64_t row, int rows, const Input *x, int token, float *out) { \
-        if (rows == 4) tile(m, row, 4, x, token, N, out); \
-        else for (int r = 0; r < rows; r++) tile(m, row + r, 1, x, token, N, out + r * MOST_TOKENS); \
+    static void tile_##N(const Matrix *m, int64_t row, int64_t apart, int rows, const Input *x, int token, float *out) { \
+        if (rows == TILE_ROWS(N)) tile(m, row, apart, TILE_ROWS(N), x, token, N, out); \
+        else if (rows == 3) tile(m, row, apart, 3, x, token, N, out); \
+        else for (int r = 0; r < rows; r++) tile(m, row + r * apart, 1, 1, x, token, N, out + r * MOST_TOKENS); \
     }
-TILE_OF(1) TILE_OF(2) TILE_OF(3) TILE_OF(4) TILE_OF(5) TILE_OF(6)
-typedef void Tile(const Matrix *, int64_t, int, const Input *, int, float *);
-static Tile *const TILES[] = {NULL, tile_1, tile_2, tile_3, tile_4, tile_5, tile_6};
+TILE_OF(1) TILE_OF(2) TILE_OF(3) TILE_OF(4) TILE_OF(5) TILE_OF(6) TILE_OF(7) TILE_OF(8)
+typedef void Tile(const Matrix *, int64_t, int64_t, int, const Input *, int, float *);
+static Tile *const TILES[] = {NULL, tile_1, tile_2, tile_3, tile_4, tile_5, tile_6, tile_7, tile_8};
 
 enum { TOKENS_IN_CACHE = 48 }; /* inputs that stay near while rows of the matrix pass by */
 
 void product(const Matrix *m, int64_t first, int64_t end, const Input *x, int tokens, float *to, int64_t stride, int add) {
     float out[4 * MOST_TOKENS];
     for (int begin = 0; begin < tokens; begin += TOKENS_IN_CACHE) {
-        int near = tokens - begin < TOKENS_IN_CACHE ? tokens - begin : TOKENS_IN_CACHE;
-        int tiles = (near + MOST_TOKENS - 1) / MOST_TOKENS;
-        for (int64_t row = first; row < end; row += 4) {
-            int rows = end - row < 4 ? (int)(end - row) : 4;
+        int near = tokens - begin < TOKENS_IN_CACHE ? tokens - begin : TOKENS_IN_CACHE, most = x->few ? 8 : 6;
+        int tiles = (near + most - 1) / most, height = TILE_ROWS((near + tiles - 1) / tiles);
+        int64_t wholes = (end - first) / height, apart = x->few && wholes ? wholes : 1;
+        for (int64_t n = 0; n * height < end - first; n++) {
+            int64_t row = n < wholes && x->few ? first + n : first + n * height, step = n < wholes ? apart : 1;
+            int rows = n < wholes ? height : (int)(end - row);
             for (int i = 0, token = begin; i < tiles; i++) {
                 int count = (near * (i + 1)) / tiles - (near * i) / tiles;
-                TILES[count](m, row, rows, x, token, out);
+                TILES[count](m, row, step, rows, x, token, out);
                 for (int t = 0; t < count; t++, token++)
                     for (int r = 0; r < rows; r++) {
-                        float value = out[r * MOST_TOKENS + t] + (m->bias ? m->bias[row + r] : 0.0f);
-                        float *place = to + token * stride + row + r;
+                        int64_t at = row + r * step;
+                        float value = out[r * MOST_TOKENS + t] + (m->bias ? m->bias[at] : 0.0f);
+                        float *place = to + token * stride + at;
                         *place = add ? *place + value : value;
                     }
             }
