@@ -67,6 +67,9 @@ ENGLISH: Mapping[str, str] = {
     "v1_only_streamed": "stream_options goes with stream: true only.",
     "v1_two_limits": "max_tokens and max_completion_tokens are the same here; they say different things.",
     "v1_dimensions": "{model} gives {dimensions} dimensions, and they cannot be changed.",
+    "server_up": "answers",
+    "server_trying": "is back; the next question shows whether it answers",
+    "server_down": "does not answer",
     "system_set": "The system prompt is set and holds from here on.",
     "system_cleared": "The system prompt is removed.",
 }
@@ -131,6 +134,9 @@ CHINESE: Mapping[str, str] = {
     "v1_only_streamed": "stream_options 只能和 stream: true 一起使用。",
     "v1_two_limits": "max_tokens 和 max_completion_tokens 在这里是一回事，但两者的值不同。",
     "v1_dimensions": "{model} 的向量是 {dimensions} 维，不能更改。",
+    "server_up": "可用",
+    "server_trying": "已恢复连接，下一个问题将验证它能否回答",
+    "server_down": "无法回答",
     "system_set": "系统提示已设定，从这里开始生效。",
     "system_cleared": "系统提示已清除。",
     # Engines

@@ -8,7 +8,6 @@ import ipaddress
 import json
 import os
 import random
-import time
 import weakref
 from collections.abc import AsyncGenerator, Mapping
 from typing import Any
@@ -19,14 +18,14 @@ import openai
 from openai import AsyncOpenAI
 
 from inference import sse
-from inference.errors import BackendDropped, BackendFiltered, BackendGarbled, BackendKeyMissing, BackendRefused, DecodingFailed, NotReady
+from inference.errors import BackendGarbled, BackendKeyMissing, BackendRefused, DecodingFailed, NotReady
+from inference.openai_answer import Answer
 from inference.openai_errors import Backend, Failure
 from inference.openai_request import build_messages, build_parameters, build_text, refuse_unsupported, understood, unknown_extras
 from inference.openai_text import AnswerText
 from inference.types import (
     ContextUse,
     Delta,
-    EngineFinish,
     EngineInfo,
     Finish,
     GenerationRequest,
@@ -34,8 +33,6 @@ from inference.types import (
     ProgressCallback,
     Prompt,
     Sampling,
-    Timing,
-    Usage,
 )
 
 RETRIES = 2
@@ -44,8 +41,6 @@ LONGEST_WAIT_S = 20.0
 CHECK_TIMEOUT_S = 5.0
 USAGE_TIMEOUT_S = 5.0
 """How long the count of tokens is waited for behind a finished answer."""
-
-FINISHES: dict[str, EngineFinish] = {"length": "length", "stop": "stop"}
 
 
 class OpenAIEngine:
@@ -102,15 +97,31 @@ class OpenAIEngine:
             raise NotReady
         return self._info
 
+    @property
+    def url(self) -> str:
+        """Its address, as it may be shown."""
+        return self._backend.url
+
+    @property
+    def max_streams(self) -> int:
+        return self._info.max_streams
+
     async def start(self, progress: ProgressCallback) -> None:
         """Read the key and ask the server whether it is there. Raises the EngineError that says what is wrong."""
         progress(LoadProgress(f"asking {self._backend.url}"))
-        self._check_configuration()
-        self._backend = self._with_key(os.environ)
-        async with self._make_client() as client:  # this loop may end before the first stream
-            await self._probe(client)
+        self._configure()
+        await self.look()
         self._ready = True
         progress(LoadProgress(f"asking {self._backend.url}", 1.0))
+
+    def open(self) -> None:
+        """Read the key, and be ready without asking the server: for one of several, which may be away just now."""
+        self._configure()
+        self._ready = True
+
+    def _configure(self) -> None:
+        self._check_configuration()
+        self._backend = self._with_key(os.environ)
 
     def _check_configuration(self) -> None:
         parts = urlsplit(self._base_url)
@@ -149,12 +160,12 @@ class OpenAIEngine:
         return Prompt(request.id, text, "", sampling, ContextUse(None, info.context_window, dropped), body)
 
     async def stream(self, prompt: Prompt) -> AsyncGenerator[Delta | Finish, None]:
-        info = self.info
-        continued = "prompt" in prompt.payload or prompt.payload["messages"][-1]["role"] == "assistant"
-        answer = _Answer(AnswerText("answer" if continued else "thinking" if "think_open" in self._extras else "start"))
+        if not self._ready:
+            raise NotReady
+        answer = self.answer(prompt)
         for attempt in range(RETRIES + 1):
             try:
-                async with contextlib.aclosing(self._attempt(prompt.payload, answer)) as deltas:
+                async with contextlib.aclosing(self.attempt(prompt, answer)) as deltas:
                     async for delta in deltas:
                         yield delta
                 break
@@ -164,12 +175,17 @@ class OpenAIEngine:
                     # `from None`: the openai package's exceptions hold the request with its headers, the key among them.
                     raise failure.error from None
             await asyncio.sleep(pause)
-        yield answer.finish(info)
+        yield answer.finish()
 
-    async def _attempt(self, body: dict[str, Any], answer: _Answer) -> AsyncGenerator[Delta, None]:
+    def answer(self, prompt: Prompt, started: float | None = None) -> Answer:
+        """What `attempt` fills."""
+        continued = "prompt" in prompt.payload or prompt.payload["messages"][-1]["role"] == "assistant"
+        return Answer(AnswerText("answer" if continued else "thinking" if "think_open" in self._extras else "start"), started)
+
+    async def attempt(self, prompt: Prompt, answer: Answer) -> AsyncGenerator[Delta, None]:
         """One request. Raises Failure. Closing this generator closes the connection, by which the server learns to stop decoding."""
         try:
-            response = await self._open(body)
+            response = await self._request({**prompt.payload, "model": self._info.model})
             try:
                 async with contextlib.aclosing(sse.events(response.aiter_bytes())) as events:
                     while (event := await self._next(events, answer)) is not None:
@@ -186,7 +202,7 @@ class OpenAIEngine:
         for delta in answer.end(self._backend):
             yield delta
 
-    async def _open(self, body: dict[str, Any]) -> httpx2.Response:
+    async def _request(self, body: dict[str, Any]) -> httpx2.Response:
         """Send the request; the response's body is still to be read."""
         client, headers = self._client(), self._identity()
         create: Any = client.completions.create if "prompt" in body else client.chat.completions.create
@@ -214,7 +230,7 @@ class OpenAIEngine:
                 raise self._backend.event(body["error"], began=False)
         raise Failure(BackendGarbled(url=self._backend.url))
 
-    async def _next(self, events: AsyncGenerator[str, None], answer: _Answer) -> str | None:
+    async def _next(self, events: AsyncGenerator[str, None], answer: Answer) -> str | None:
         """The next event's data, None at the end. Behind a finished answer only the usage is still to come, and it is not waited for long."""
         try:
             if not answer.finished:
@@ -229,7 +245,7 @@ class OpenAIEngine:
             return None
         return event
 
-    def _read(self, event: str, answer: _Answer) -> list[Delta]:
+    def _read(self, event: str, answer: Answer) -> list[Delta]:
         """The text in one event; notes usage and finish. Raises Failure for an error event or for what is no chat chunk."""
         try:
             chunk = json.loads(event)
@@ -250,6 +266,11 @@ class OpenAIEngine:
         if not self._ready:
             raise NotReady
         await self._probe(self._client())
+
+    async def look(self) -> None:
+        """`check` before the start, over a connection of its own: this loop may end before the first stream."""
+        async with self._make_client() as client:
+            await self._probe(client)
 
     async def _probe(self, client: AsyncOpenAI) -> None:
         try:
@@ -300,68 +321,6 @@ class OpenAIEngine:
             # A proxy from the environment cannot reach this computer's own servers or the LAN's.
             http_client=openai.DefaultAsyncHttpxClient(trust_env=not is_private(self._base_url), timeout=self._timeout),
         )
-
-
-class _Answer:
-    """What one stream has brought so far."""
-
-    def __init__(self, text: AnswerText) -> None:
-        self._text = text
-        self._started = time.perf_counter()
-        self._first: float | None = None
-        self._pieces = 0
-        self._usage: dict[str, Any] = {}
-        self._reason: str | None = None
-        self.done = False
-        """`[DONE]` was seen."""
-
-    @property
-    def began(self) -> bool:
-        """Some text has come, shown or not: the request must not be sent again."""
-        return self._first is not None
-
-    @property
-    def finished(self) -> bool:
-        """The answer is whole; only usage may still come."""
-        return self._reason is not None
-
-    def take(self, chunk: dict[str, Any]) -> list[Delta]:
-        """The text in one chunk. Usage comes with the last one, or in a chunk of its own without choices, or never."""
-        if usage := chunk.get("usage"):
-            self._usage = dict(usage)
-        deltas: list[Delta] = []
-        for choice in (chunk.get("choices") or [])[:1]:
-            delta = choice.get("delta") or {}
-            # reasoning_content: DeepSeek, SiliconFlow, llama.cpp, transformers serve; reasoning: OpenRouter, vLLM, Ollama
-            thinking, content = delta.get("reasoning_content") or delta.get("reasoning") or "", delta.get("content") or choice.get("text") or ""
-            if not isinstance(thinking, str) or not isinstance(content, str):
-                raise TypeError("expected text in a delta")
-            if (thinking or content) and self._first is None:
-                self._first = time.perf_counter()
-            self._pieces += bool(thinking) + bool(content)
-            deltas += self._text.thinking(thinking) + self._text.content(content)
-            self._reason = choice.get("finish_reason") or self._reason
-        return deltas
-
-    def end(self, backend: Backend) -> list[Delta]:
-        """What was held back. Raises Failure when the stream ended and the answer had not."""
-        if self._reason == "content_filter":
-            raise Failure(BackendFiltered(url=backend.url))
-        if self._reason == "insufficient_system_resource":  # DeepSeek's, when it gives up in the middle
-            raise Failure(DecodingFailed())
-        if not self.finished and not self.done:
-            raise Failure(BackendDropped(url=backend.url), again=True)
-        return self._text.end()
-
-    def finish(self, info: EngineInfo) -> Finish:
-        """Where the server counts no tokens, pieces stand for them (most send one token a piece), and the prompt's count is 0."""
-        now = time.perf_counter()
-        count = int(self._usage.get("completion_tokens") or self._pieces)
-        decode_s = now - self._first if self._first is not None else 0.0
-        first_s = self._first - self._started if self._first is not None else None
-        speed = count / decode_s if decode_s > 0 and count else None
-        usage = Usage(int(self._usage.get("prompt_tokens") or 0), count)
-        return Finish(FINISHES.get(self._reason or "stop", "stop"), usage, Timing(first_s, decode_s, speed))
 
 
 def shown(base_url: str) -> str:

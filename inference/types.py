@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields
 from typing import Any, Literal
 
@@ -135,6 +135,28 @@ class Finish:
 
 
 Thinking = Literal["none", "optional", "always"]
+BackendState = Literal["up", "trying", "down"]
+
+
+@dataclass(frozen=True, slots=True)
+class BackendView:
+    """How one of several servers behind a model is just now, for its owner."""
+
+    name: str
+    url: str
+    state: BackendState
+    """`trying`: it is back, and the next question shows whether it answers."""
+    running: int
+    max_streams: int
+    weight: float
+    since: float
+    """Seconds since 1970."""
+    retry_s: float | None = None
+    """Down: seconds until it is looked at again."""
+    code: str = ""
+    why: str = ""
+    """Why it is not up: the EngineError's code, its English sentence, and what fills a translation of it."""
+    params: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,6 +179,8 @@ class EngineInfo:
     thinking: Thinking = "none"
     compiler_missing: bool = False
     """It would be several times faster if there were a C compiler on this computer."""
+    backends: tuple[BackendView, ...] = ()
+    """The servers behind the model, where there are several."""
 
 
 @dataclass(frozen=True, slots=True)

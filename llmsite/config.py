@@ -14,6 +14,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 from chat.limits import RANGES, Limits
 
@@ -31,6 +32,21 @@ class ConfigError(Exception):
 
 
 @dataclass(frozen=True)
+class BackendConfig:
+    """One `[[models.NAME.backends]]` table: one of several servers with the same model."""
+
+    base_url: str
+    name: str = ""
+    """For the owner; "": its address."""
+    model: str = ""
+    """Its own name for the model, where it is another one than the model's."""
+    api_key_env: str = ""
+    weight: float = 1.0
+    """How much of the work it gets, beside the others."""
+    max_streams: int | None = None
+
+
+@dataclass(frozen=True)
 class ModelConfig:
     """One `[models.NAME]` table: how a named model is reached."""
 
@@ -43,6 +59,8 @@ class ModelConfig:
     """openai: the backend's own name for the model."""
     api_key_env: str = ""
     """openai: the NAME of the environment variable that holds the key. Never the key."""
+    backends: tuple[BackendConfig, ...] = ()
+    """openai: several servers instead of one base_url."""
     context_window: int | None = None
     max_streams: int | None = None
     device: str = "auto"
@@ -52,6 +70,8 @@ class ModelConfig:
     offload: bool = False
     """transformers: load it even where it fits neither on the GPU nor in memory; the rest is read from disk for each token."""
     timeout_s: float = 120.0
+    connect_timeout_s: float | None = None
+    """openai: how long a server may take to let itself be connected to. None: 10 s, and 3 s where there is another one to ask."""
     parameters: tuple[str, ...] = ()
     """openai: what the backend understands beyond the standard parameters: top_k, min_p, repetition_penalty, thinking."""
     sampling: Mapping[str, Any] = field(default_factory=dict)
@@ -186,11 +206,43 @@ def _model(name: str, table: Any) -> ModelConfig:
     engine = table.get("engine", "transformers")
     if engine not in ENGINES:
         raise ConfigError(f"{where}: engine must be one of {', '.join(ENGINES)}, got {engine!r}.")
-    needed = {"transformers": ("path",), "openai": ("base_url", "model"), "fake": ()}[engine]
+    backends = _backends(where, engine, table)
+    needed = {"transformers": ("path",), "openai": ("model",) if backends else ("base_url", "model"), "fake": ()}[engine]
     if missing := [key for key in needed if not table.get(key)]:
         raise ConfigError(f"{where}: {missing[0]} is missing; an engine of kind {engine} needs it.")
     _quantize(f"{where}: quantize", table.get("quantize", ""))
-    return ModelConfig(name=name, **{**table, "parameters": tuple(table.get("parameters", ()))})
+    return ModelConfig(name=name, **{**table, "parameters": tuple(table.get("parameters", ())), "backends": backends})
+
+
+def _backends(where: str, engine: str, table: Mapping[str, Any]) -> tuple[BackendConfig, ...]:
+    """Each with a name of its own."""
+    listed = table.get("backends", [])
+    if not isinstance(listed, list) or not all(isinstance(one, Mapping) for one in listed):
+        raise ConfigError(f"{where}: expected backends as tables {where.replace('[', '[[', 1)[:-1]}.backends]], got {listed!r}.")
+    if not listed:
+        return ()
+    if engine != "openai" or table.get("base_url") or table.get("api_key_env") or table.get("max_streams"):
+        taken = "engine" if engine != "openai" else next(key for key in ("base_url", "api_key_env", "max_streams") if table.get(key))
+        expected = 'engine = "openai"' if taken == "engine" else f"{taken} in each of them"
+        raise ConfigError(f"{where}: with backends, expected {expected}, got {taken} = {table.get(taken, engine)!r}.")
+    backends = tuple(_backend(f"{where}, backend {number}", one) for number, one in enumerate(listed, 1))
+    names = [backend.name for backend in backends]
+    if twice := [name for name in names if names.count(name) > 1]:
+        raise ConfigError(f"{where}: two backends are called {twice[0]!r}. Expected a name of its own for each.")
+    return backends
+
+
+def _backend(where: str, table: Mapping[str, Any]) -> BackendConfig:
+    _refuse_unknown(where, table, set(BackendConfig.__dataclass_fields__))
+    url = table.get("base_url")
+    if not isinstance(url, str) or not url:
+        raise ConfigError(f"{where}: base_url is missing. Expected an address like http://10.0.0.5:8000/v1, got {url!r}.")
+    weight = table.get("weight", 1.0)
+    if not isinstance(weight, int | float) or not 0 < weight <= 1000:
+        raise ConfigError(f"{where}: weight must be a number above 0, at most 1000, got {weight!r}.")
+    if "max_streams" in table:
+        _integer(f"{where}: max_streams", table["max_streams"], 1, 1024)
+    return BackendConfig(**{"name": urlsplit(url).netloc.rpartition("@")[2], **table, "weight": float(weight)})
 
 
 def _quantize(what: str, value: Any) -> str:

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from inference.catalog import FoundModel, found_models, resolve
 from inference.engine import Engine
 from inference.errors import ModelNotFound
 from inference.types import Sampling
-from llmsite.config import Config, ModelConfig
+from llmsite.config import BackendConfig, Config, ModelConfig
+
+if TYPE_CHECKING:
+    from inference.openai_engine import OpenAIEngine
 
 FAKE = "fake"
 BITS = {"int8": 8, "int4": 4}
@@ -90,18 +94,34 @@ def _fake(model: ModelConfig, max_streams: int) -> Engine:
 
 
 def _openai(model: ModelConfig, defaults: Sampling, max_streams: int) -> Engine:
+    if model.backends:
+        return _balanced(model, defaults, max_streams)
+    only = BackendConfig(base_url=model.base_url, api_key_env=model.api_key_env, max_streams=max_streams)
+    return _server(model, only, defaults, max_streams, model.connect_timeout_s or 10.0)
+
+
+def _balanced(model: ModelConfig, defaults: Sampling, max_streams: int) -> Engine:
+    from inference.balanced_engine import BalancedEngine, Member
+
+    connect_s = model.connect_timeout_s or 3.0
+    members = [Member(one.name, _server(model, one, defaults, max_streams, connect_s), one.weight) for one in model.backends]
+    return BalancedEngine(model.name, members)
+
+
+def _server(model: ModelConfig, backend: BackendConfig, defaults: Sampling, max_streams: int, connect_s: float) -> OpenAIEngine:
     from inference.openai_engine import OpenAIEngine
 
     return OpenAIEngine(
         name=model.name,
-        base_url=model.base_url,
-        model=model.model,
-        api_key_env=model.api_key_env or None,
+        base_url=backend.base_url,
+        model=backend.model or model.model,
+        api_key_env=backend.api_key_env or None,
         context_window=model.context_window,
-        max_streams=max_streams,
+        max_streams=backend.max_streams or max_streams,
         parameters=model.parameters,
         defaults=defaults,
         timeout_s=model.timeout_s,
+        connect_timeout_s=connect_s,
     )
 
 

@@ -153,3 +153,46 @@ parameters = ["thinking"]
 def test_what_is_wrong_is_one_sentence(tmp_path: Path, toml: str, env: dict[str, str], said: str) -> None:
     with pytest.raises(ConfigError, match=said):
         load(tmp_path, toml, **env)
+
+
+TWO = """
+[models.big]
+engine = "openai"
+model = "m"
+[[models.big.backends]]
+base_url = "http://10.0.0.5:8000/v1"
+weight = 2
+[[models.big.backends]]
+"""
+
+
+def test_a_model_may_have_several_servers(tmp_path: Path) -> None:
+    model = load(tmp_path, TWO + 'base_url = "http://10.0.0.6:8000/v1"\nname = "right"\napi_key_env = "RIGHT"\nmax_streams = 64\n').models["big"]
+    assert [(b.name, b.weight, b.max_streams, b.api_key_env) for b in model.backends] == [
+        ("10.0.0.5:8000", 2.0, None, ""),
+        ("right", 1.0, 64, "RIGHT"),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("toml", "sentence"),
+    [
+        (TWO + 'base_url = "http://10.0.0.5:8000/v1"\n', r"\[models.big\]: two backends are called '10.0.0.5:8000'"),
+        (TWO + "weight = 1\n", r"\[models.big\], backend 2: base_url is missing. Expected an address like .*, got None"),
+        (TWO + 'base_url = "http://x/v1"\nweight = 0\n', "backend 2: weight must be a number above 0, at most 1000, got 0"),
+        (TWO + 'base_url = "http://x/v1"\nweight = "2"\n', "weight must be a number above 0, at most 1000, got '2'"),
+        (TWO + 'base_url = "http://x/v1"\nmax_streams = 0\n', "backend 2: max_streams must be a whole number from 1"),
+        (TWO + 'base_url = "http://x/v1"\napi_key = "sk"\n', "backend 2: unknown setting 'api_key'"),
+        (
+            '[models.big]\nengine = "openai"\nmodel = "m"\nbackends = "http://x"\n',
+            r"expected backends as tables \[\[models.big.backends\]\], got 'http://x'",
+        ),
+        (TWO.replace('model = "m"\n', 'model = "m"\nbase_url = "http://y"\n') + 'base_url = "http://x/v1"\n', "expected base_url in each of them"),
+        (TWO.replace('model = "m"\n', 'model = "m"\nmax_streams = 3\n') + 'base_url = "http://x/v1"\n', "expected max_streams in each of them, got"),
+        (TWO.replace('engine = "openai"', 'path = "x"') + 'base_url = "http://x/v1"\n', 'expected engine = "openai", got engine ='),
+        (TWO.replace('model = "m"\n', "") + 'base_url = "http://x/v1"\n', "model is missing"),
+    ],
+)
+def test_servers_that_cannot_be(tmp_path: Path, toml: str, sentence: str) -> None:
+    with pytest.raises(ConfigError, match=sentence):
+        load(tmp_path, toml)

@@ -7,11 +7,12 @@ from typing import Any
 import pytest
 from django.conf import settings
 
+from inference.balanced_engine import BalancedEngine
 from inference.errors import ModelNotFound
 from inference.fake import FakeEngine
 from inference.openai_engine import OpenAIEngine
 from inference.transformers_engine import TransformersEngine
-from llmsite.config import ModelConfig
+from llmsite.config import BackendConfig, ModelConfig
 from llmsite.engines import build_engine, default_model, known_models
 from tests.llmsite.test_models_command import TINY, put
 
@@ -88,3 +89,10 @@ def test_a_named_one_is_built_by_its_name(place: Any) -> None:
 def test_a_model_that_is_not_there(tmp_path: Path) -> None:
     with pytest.raises(ModelNotFound, match="no model nobody/nothing"):
         build_engine(config("nobody/nothing"))
+
+
+def test_several_servers_are_one_engine() -> None:
+    backends = (BackendConfig("http://127.0.0.1:1/v1", "a", weight=2.0, max_streams=3), BackendConfig("http://127.0.0.1:2/v1", "b", model="other"))
+    engine = build_engine(config("big", big=ModelConfig(name="big", engine="openai", model="m", backends=backends)))
+    assert isinstance(engine, BalancedEngine)
+    assert [(v.name, v.weight, v.max_streams) for v in engine.views()] == [("a", 2.0, 3), ("b", 1.0, 16)]

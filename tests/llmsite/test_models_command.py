@@ -258,12 +258,10 @@ def test_named_models(models: Path, settings: Any) -> None:
     folder = put(models / "tiny--model", TINY, 100_000)
     named = {
         "here": ModelConfig(name="here", path=str(folder), context_window=512),
-        "there": ModelConfig(name="there", engine="openai", base_url="https://api.deepseek.com", model="deepseek-chat"),
         "pretend": ModelConfig(name="pretend", engine="fake"),
     }
     settings.CONFIG = dataclasses.replace(settings.CONFIG, models=named)
     assert "at 512 tokens" in run("check", "here")[1]
-    assert run("check", "there")[:2] == (0, "there is deepseek-chat at https://api.deepseek.com: nothing is loaded on this computer.\n")
     assert run("check", "pretend")[0] == 0
 
 

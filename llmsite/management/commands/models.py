@@ -19,9 +19,10 @@ from inference import hardware
 from inference.catalog import found_models, resolve, unfinished_downloads
 from inference.errors import EngineError
 from inference.fit import size, weight_files
-from llmsite.config import Config
-from llmsite.engines import BITS
+from llmsite.config import Config, ModelConfig
+from llmsite.engines import BITS, is_remote
 from llmsite.model_check import DEFAULT_CONTEXT, Question, fit_report
+from llmsite.serve.words import language
 from llmsite.trained import scores
 
 if TYPE_CHECKING:
@@ -31,7 +32,7 @@ OK, FAILED, DOES_NOT_FIT, INTERRUPTED = 0, 1, 3, 130
 
 EPILOG = """exit codes:
   0    done; check: the model fits
-  1    it did not work, and a sentence says why
+  1    it did not work, and a sentence says why; check of a model elsewhere: none of its servers answers
   2    wrong option
   3    check: the model does not fit, and would be read from the disk for each token
   130  stopped by Ctrl-C
@@ -51,7 +52,9 @@ class Command(BaseCommand):
         actions = parser.add_subparsers(dest="action", required=True, metavar="list | download | check")
         actions.add_parser("list", help="the models on this computer and in llmsite.toml")
         fetch = actions.add_parser("download", help="fetch a model from the hub; run it again after an interruption, and it goes on")
-        check = actions.add_parser("check", help="tell before loading whether a model fits, from its config and file sizes alone")
+        check = actions.add_parser(
+            "check", help="tell before loading whether a model fits, from its config and file sizes alone; of one elsewhere, which servers answer"
+        )
         fetch.add_argument("name", help="its name on the hub, like Qwen/Qwen2.5-0.5B-Instruct")
         check.add_argument("name", help="a name from `models list`, a folder, or with --hub a name on the hub")
         check.add_argument("--hub", action="store_true", help="ask the hub about a model that is not downloaded")
@@ -85,7 +88,7 @@ class Command(BaseCommand):
             for m in found
         ]
         for model in config.models.values():
-            where = f"{model.model} at {model.base_url}" if model.engine == "openai" else model.path or model.engine
+            where = f"{model.model} {_where(model)}" if is_remote(model) else model.path or model.engine
             rows.append((model.name, "-", f"llmsite.toml: {where}"))
         rows += [(name, "-", "download not finished") for name in unfinished_downloads(config.models_dir)]
         if not rows:
@@ -125,9 +128,9 @@ class Command(BaseCommand):
     def _check(self, config: Config, options: dict[str, Any]) -> int:
         named = config.models.get(options["name"])
         if named and named.engine != "transformers":
-            where = f"{named.model} at {named.base_url}" if named.base_url else f"of kind {named.engine}"
+            where = f"{named.model} {_where(named)}" if is_remote(named) else f"of kind {named.engine}"
             self.stdout.write(f"{named.name} is {where}: nothing is loaded on this computer.")
-            return OK
+            return self._servers(config, named) if is_remote(named) else OK
         name = named.path if named else options["name"]
         question = Question(
             context=options["context"] or (named.context_window if named else None),
@@ -146,6 +149,14 @@ class Command(BaseCommand):
                 self.stdout.write(line)
         return OK if report.fits else DOES_NOT_FIT
 
+    def _servers(self, config: Config, model: ModelConfig) -> int:
+        from llmsite.server_check import line, look_at_servers  # late: it imports a client for HTTP
+
+        views = look_at_servers(config, model)
+        for view in views:
+            self.stdout.write(line(view, language()))
+        return OK if any(view.state != "down" for view in views) else FAILED
+
     def _quality(self, name: str, config: Config, question: Question) -> tuple[str, ...]:
         from inference.quality import measure  # late: it imports torch
 
@@ -153,6 +164,10 @@ class Command(BaseCommand):
         self.stderr.write("Loading it to measure what fewer bits cost …")
         folder = resolve(name, config.models_dir, config.embedded_model)
         return measure(folder, question.bits, name=name, native=config.native or config.data / "native").lines(question.bits)
+
+
+def _where(model: ModelConfig) -> str:
+    return f"at {', '.join(one.name for one in model.backends)}" if model.backends else f"at {model.base_url}"
 
 
 class _Bar:
