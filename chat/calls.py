@@ -11,12 +11,12 @@ import contextlib
 import contextvars
 import logging
 import weakref
-from collections.abc import AsyncIterator, Callable, Coroutine, Iterable
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterable, Mapping
 from contextlib import aclosing
 from dataclasses import dataclass, field
 from functools import partial
 from time import monotonic
-from typing import Any, TypeVar
+from typing import Any, Protocol, TypeVar
 from uuid import UUID, uuid4
 
 from chat import call_records, metrics
@@ -73,6 +73,25 @@ class Done:
     reason: EngineFinish
     usage: Usage
     thinking_tokens: int
+
+
+class Answering(Protocol):
+    """A call as the views see it: of this process (Call), or of another (chat/cluster/remote_calls.py)."""
+
+    @property
+    def id(self) -> UUID: ...
+    @property
+    def model(self) -> str: ...
+    def events(self) -> AsyncIterator[Delta | Done]: ...
+    def hang_up(self) -> None: ...
+
+
+class Calling(Protocol):
+    """Where calls are begun: Calls, or what passes them on."""
+
+    @property
+    def live(self) -> Mapping[UUID, Answering]: ...
+    def begin(self, asked: Asked, client: Client) -> Answering: ...
 
 
 class Call:

@@ -13,13 +13,14 @@ from uuid import UUID
 from channels.generic.websocket import AsyncWebsocketConsumer
 
 from chat import limits, protocol, sockets
+from chat.costs import costs_of
 from chat.database import in_database
 from chat.identity import Client, caller_of, identify, place_of
 from chat.legacy import LegacyWriter
 from chat.limits import HARD_FRAME_BYTES, MAX_FRAME_CHARS, TOO_FAST, Exceeded, Limiter
 from chat.mailbox import Mailbox
-from chat.protocol import MAX_KEY_CHARS, BadFrame, Continue, Edit, Error, Frame, Notice, Ping, Pong, Regenerate, Resume, SendMessage, Stop
-from chat.runs import Rejected, RunManager, is_system
+from chat.protocol import MAX_KEY_CHARS, BadFrame, Error, Frame, Notice, Ping, Pong, Resume, SendMessage, Stop
+from chat.runs import Rejected, Runs, is_system
 from chat.sentences import sentence
 from chat.services import SystemSet
 from chat.watch import watch
@@ -41,7 +42,7 @@ class ChatConsumer(AsyncWebsocketConsumer):  # type: ignore[misc]
     (what was asked, in order) and `Mailbox.deliver` (what is sent).
     """
 
-    def __init__(self, *args: Any, runs: RunManager, open_to_all: bool = False, limiter: Limiter | None = None, **kwargs: Any) -> None:
+    def __init__(self, *args: Any, runs: Runs, open_to_all: bool = False, limiter: Limiter | None = None, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.runs = runs
         self.open_to_all = open_to_all
@@ -122,7 +123,7 @@ class ChatConsumer(AsyncWebsocketConsumer):  # type: ignore[misc]
             self._answer(Error(code="bad_frame", message=message, key=error.key))
             return
         try:
-            self.limiter.take(self.key, **_costs(frame))
+            self.limiter.take(self.key, **costs_of(frame))
         except Exceeded as refused:
             self._slow_down(refused, getattr(frame, "key", None))
         else:
@@ -177,6 +178,7 @@ class ChatConsumer(AsyncWebsocketConsumer):  # type: ignore[misc]
             return
         if isinstance(frame, Stop):
             await self.runs.watch(frame.run, client, self.language)  # refuses what is not theirs; a finished run stays as it is
+            self.runs.stop_now(frame.run, client)  # one of another process is known here only now
         elif isinstance(frame, Resume):
             self.mailbox.watch(await self.runs.watch(frame.run, client, self.language), frame.after)
         else:
@@ -242,14 +244,6 @@ class ChatConsumer(AsyncWebsocketConsumer):  # type: ignore[misc]
         wait_s = refused.retry_after_s
         told = self._error(refused.code, key=key, retryable=True, limit=refused.limit, seconds=wait_s)
         return told.model_copy(update={"retry_after_s": wait_s})
-
-
-def _costs(frame: Frame) -> dict[str, float]:
-    """What a frame takes of its device's limits."""
-    if not isinstance(frame, SendMessage | Regenerate | Continue | Edit):
-        return {"frames": 1}
-    text = frame.message if isinstance(frame, SendMessage) else frame.content if isinstance(frame, Edit) else ""
-    return {"frames": 1, "messages": 1, "messages_today": 1, "characters": len(text)}
 
 
 def _key_in(text: str | None) -> str | None:

@@ -25,15 +25,12 @@ async def healthz(request: HttpRequest) -> JsonResponse:
         return JsonResponse(body | {"step": runtime.progress.step, "progress": runtime.progress.fraction}, status=503)
     if runtime.state == "failed":
         return JsonResponse(body, status=503)
-    engine = runtime.engine
-    if engine is None:
-        return JsonResponse(body | {"model": runtime.pool.default})
     try:
-        await asyncio.wait_for(engine.check(), CHECK_S)
+        await asyncio.wait_for(runtime.check(), CHECK_S)
     except NotReady:
         pass  # it makes room just now
     except EngineError as error:
         return JsonResponse(body | {"status": "failed", "code": error.code}, status=503)
     except TimeoutError:
         return JsonResponse(body | {"status": "failed", "code": "timeout"}, status=503)
-    return JsonResponse(body | {"model": runtime.pool.default})
+    return JsonResponse(body | {"model": runtime.default_model})

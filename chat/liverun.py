@@ -5,16 +5,24 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 from time import monotonic
-from typing import Any, Literal
+from typing import Any, Literal, Protocol
 from uuid import UUID
 
 from chat import selectors, services
 from chat.identity import Client
+from chat.mailbox import Watchable
 from chat.protocol import Context, Error, FinishReason, Queued, Start
 from chat.runlog import Piece, RunLog
 from inference.types import Delta
 
 StopReason = Literal["stopped", "interrupted"]
+
+
+class Watched(Watchable, Protocol):
+    """A run as sockets know it: living here, living in another process, or stored."""
+
+    @property
+    def conversation(self) -> UUID: ...
 
 
 class LiveRun:

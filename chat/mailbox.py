@@ -109,7 +109,10 @@ class Mailbox:
             for frame in frames:
                 await self._send(frame)
                 watch.sent = getattr(frame, "seq", watch.sent)
-        if log.end is not None and watch.sent >= log.end.seq:
+        if log.end is not None and watch.sent > log.end.seq:
+            watch.sent = -1  # its process died, and what is stored of it is less than what was sent: that is the truth, from its start
+            self._wake()
+        elif log.end is not None and watch.sent == log.end.seq:
             self._forget(watch)
 
     def _forget(self, watch: _Watch) -> None:

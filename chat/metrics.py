@@ -91,8 +91,14 @@ def metrics(request: HttpRequest) -> HttpResponse:
     """For this computer, and for whoever shows LLMSITE_METRICS_TOKEN."""
     if not _may_read(request):
         return HttpResponse(REFUSAL, status=403, content_type="text/plain; charset=utf-8")
-    look(request.scope.get("state", {}).get("runtime"))  # type: ignore[attr-defined]
-    return HttpResponse(generate_latest(REGISTRY), content_type=CONTENT_TYPE_LATEST)
+    runtime = request.scope.get("state", {}).get("runtime")  # type: ignore[attr-defined]
+    return HttpResponse(written(runtime) if runtime is None else runtime.metrics(), content_type=CONTENT_TYPE_LATEST)
+
+
+def written(runtime: Any) -> str:
+    """The figures of this process as they are now, in Prometheus' text format."""
+    look(runtime)
+    return generate_latest(REGISTRY).decode()
 
 
 def _may_read(request: HttpRequest) -> bool:

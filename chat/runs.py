@@ -23,7 +23,7 @@ from django.utils import timezone
 from chat import metrics, selectors, services, sockets
 from chat.database import in_database
 from chat.identity import Client
-from chat.liverun import LiveRun, StoredRun
+from chat.liverun import LiveRun, StoredRun, Watched
 from chat.presets import sampling_of
 from chat.protocol import Context, Continue, Edit, End, Error, FinishReason, Regenerate, SendMessage, TimingSeconds, UsageCount
 from chat.queueing import FairQueue
@@ -41,7 +41,8 @@ SAVE_TRIES = 5
 SYSTEM_COMMAND = "/system"
 
 Submission = SendMessage | Regenerate | Continue | Edit
-Submitted = LiveRun | StoredRun | services.SystemSet
+Submitted = Watched | services.SystemSet
+SubmittedHere = LiveRun | StoredRun | services.SystemSet
 
 
 class Rejected(Exception):
@@ -69,13 +70,28 @@ class Models(Protocol):
         ...
 
 
+class Runs(Protocol):
+    """The runs as sockets know them: those of this process (RunManager), or of another (chat/cluster/remote_runs.py)."""
+
+    @property
+    def live(self) -> Mapping[UUID, Watched]:
+        """Those that are not over, as far as this process knows of them."""
+        ...
+
+    async def submit(self, frame: Submission, client: Client, language: str, conversation: UUID | None = None) -> Submitted: ...
+    async def watch(self, run: UUID, client: Client, language: str) -> Watched: ...
+    def stop_now(self, run: UUID, client: Client | None) -> bool: ...
+
+
 class RunManager:
-    """All runs of one server process."""
+    """All runs of the process that has the engines."""
 
     def __init__(self, models: Models, *, system_prompt: str = "") -> None:
         self.models = models
         self._system_prompt = system_prompt
         self.live: dict[UUID, LiveRun] = {}
+        self.begun: list[Callable[[LiveRun], None]] = []
+        """Called with each run as it begins to live."""
         self.queues: defaultdict[str, FairQueue] = defaultdict(FairQueue)
         """One for each model that was asked for, by name. Until it is loaded, it has one place: whoever has that waits for the loading."""
         self._tasks: set[asyncio.Task[None]] = set()
@@ -87,7 +103,7 @@ class RunManager:
 
     # --- what sockets ask for ---
 
-    async def submit(self, frame: Submission, client: Client, language: str, conversation: UUID | None = None) -> Submitted:
+    async def submit(self, frame: Submission, client: Client, language: str, conversation: UUID | None = None) -> SubmittedHere:
         """Store what `frame` asks for and start its run. Returns the run to watch; for `/system …`, what it set.
 
         `conversation` is where a message goes that names none. The same key again returns the same run. Raises Rejected.
@@ -184,7 +200,7 @@ class RunManager:
     async def _set_system(self, frame: SendMessage, prompt: str, client: Client) -> services.SystemSet:
         return await in_database(services.set_system_prompt, device=client.device, content=prompt, conversation=frame.conversation, key=frame.key)
 
-    async def _again(self, done: services.AlreadyDone, client: Client, language: str, key: str | None) -> Submitted:
+    async def _again(self, done: services.AlreadyDone, client: Client, language: str, key: str | None) -> SubmittedHere:
         if done.run is None:
             return services.SystemSet(await in_database(selectors.conversation_of, done.message), done.message)
         try:
@@ -207,6 +223,8 @@ class RunManager:
 
     def _supervise(self, run: LiveRun) -> None:
         self.live[run.new.run] = run
+        for tell in self.begun:
+            tell(run)
         before, self._newest[run.new.conversation] = self._newest.get(run.new.conversation), run
         if before is not None:
             run.input = None

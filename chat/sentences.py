@@ -112,6 +112,7 @@ CHINESE: Mapping[str, str] = {
     "nothing_to_continue": "这个回答已经完整，无需继续。",
     "still_running": "这个回答还在写。",
     "storage": "回答没能保存：{reason}",
+    "engine_away": "模型正在重新启动，请稍后再发一次。",
     "stopping": "服务器正在关闭，等它回来后请重新发送。",
     "too_many_keys": "此人已有 {limit} 个密钥，请先移除不用的。",
     "no_api_key": "这台服务器需要密钥：请在它的 /pair/ 页面创建，并用 Authorization: Bearer 发送。",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 from uuid import UUID, uuid4
@@ -193,10 +193,12 @@ def append_events(events: Iterable[Event]) -> None:
 def finish_run(
     *, run: UUID, pieces: list[Piece], base_thinking: str, base_answer: str, finish_reason: str, thinking_s: float | None = None, **audit: Any
 ) -> None:
-    """Make a run's text final and remove its log. `thinking_s` is the message's; None leaves what is stored."""
+    """Make a run's text final and remove its log; once, whoever comes first. `thinking_s` is the message's; None leaves what is stored."""
     owner = Conversation.objects.values_list("owner_id", flat=True).get(messages__runs=run)
     with changes.writing(owner):
         row = Run.objects.select_related("message").get(id=run)
+        if row.status == Run.Status.DONE:
+            return  # its process seemed dead, and another one has made it final: what that has told the phones stays
         message = row.message
         message.thinking = base_thinking + "".join(p.text for p in pieces if p.channel == "thinking")
         message.content = base_answer + "".join(p.text for p in pieces if p.channel == "answer")
@@ -216,16 +218,26 @@ def finish_run(
         changes.mark(owner, message.conversation_id)
 
 
-def recover_interrupted() -> int:
+def any_unfinished() -> bool:
+    """Whether a run looks alive."""
+    return Run.objects.exclude(status=Run.Status.DONE).exists()
+
+
+def recover_interrupted(further: Mapping[UUID, Sequence[tuple[int, Sequence[Piece]]]] | None = None) -> int:
     """After a crash or a power cut: make what the logs hold final, as interrupted. Returns how many runs there were.
 
-    To be called by the one server process of a data folder, before it serves.
+    `further`: what is known of the runs beside their logs: pieces with the number of the first, counted from 0.
+    To be called by the one process that may (of a data folder, or of those that meet in Redis), before it serves.
     """
+    further = further or {}
     unfinished = Run.objects.exclude(status=Run.Status.DONE).select_related("message").prefetch_related("events")
     count = unfinished.filter(message=None).update(status=Run.Status.DONE, finish_reason=Run.FinishReason.INTERRUPTED, ended_at=timezone.now())
     for run in unfinished:
         events = list(run.events.all())
         pieces = [piece for event in events for piece in _pieces(event)]
+        for first, more in further.get(run.id, ()):
+            if first <= len(pieces):
+                pieces += more[len(pieces) - first :]
         finish_run(
             run=run.id,
             pieces=pieces,

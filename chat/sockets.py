@@ -1,6 +1,7 @@
 """The open sockets of this process: whom to tell that something changed, and whom to shut out.
 
-Writes happen in threads, sockets live on event loops; every function here may be called from anywhere.
+Writes happen in threads, sockets live on event loops; every function here may be called from anywhere. Where the server has several processes,
+`relay` tells the others.
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ import asyncio
 import threading
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from typing import Protocol
 from uuid import UUID
 
 from chat.protocol import Changed, Frame
@@ -25,6 +27,16 @@ class OpenSocket:
     """End it, because its device is no longer welcome."""
     loop: asyncio.AbstractEventLoop
 
+
+class Relay(Protocol):
+    """Towards the sockets of the server's other processes."""
+
+    def changed(self, owner: UUID, conversation: UUID) -> None: ...
+    def revoked(self, devices: Iterable[UUID]) -> None: ...
+
+
+relay: Relay | None = None
+"""None: this process is the whole server."""
 
 _lock = threading.Lock()
 _open: set[OpenSocket] = set()
@@ -56,6 +68,13 @@ def of_device(device: UUID) -> int:
 
 def changed(owner: UUID, conversation: UUID, *, but: OpenSocket | None = None) -> None:
     """Tell the sockets of a person that a conversation is not what it was; not the one that changed it."""
+    changed_elsewhere(owner, conversation, but=but)
+    if relay is not None:
+        relay.changed(owner, conversation)
+
+
+def changed_elsewhere(owner: UUID, conversation: UUID, *, but: OpenSocket | None = None) -> None:
+    """The same where the other processes know it."""
     frame = Changed(conversation=conversation)
     for socket in _now():
         if socket.owner == owner and socket is not but:
@@ -68,6 +87,14 @@ def close_device(device: UUID) -> None:
 
 
 def close_devices(revoked: Iterable[UUID]) -> None:
+    gone = set(revoked)
+    close_here(gone)
+    if relay is not None and gone:
+        relay.revoked(gone)
+
+
+def close_here(revoked: Iterable[UUID]) -> None:
+    """The same where the other processes know it, or find out themselves."""
     gone = set(revoked)
     for socket in _now():
         if socket.device in gone:

@@ -45,7 +45,7 @@ class Watch:
                 noted = monotonic()
                 presence.saw_again(devices)
             try:
-                sockets.close_devices(await in_database(_look, devices))
+                sockets.close_here(await in_database(_look, devices))
             except Exception:
                 log.exception("could not look for revoked devices; trying again")
 

@@ -33,7 +33,18 @@ Receive = Callable[[], Awaitable[dict[str, Any]]]
 Send = Callable[[dict[str, Any]], Awaitable[None]]
 
 make_only_private_files()
-runtime = Runtime(settings.CONFIG)
+
+
+def _runtime() -> Any:
+    """A web process loads no model: it asks the engine process."""
+    if settings.CONFIG.role == "web":
+        from llmsite.web_runtime import WebRuntime
+
+        return WebRuntime(settings.CONFIG)
+    return Runtime(settings.CONFIG)
+
+
+runtime = _runtime()
 
 
 async def lifespan(scope: Scope, receive: Receive, send: Send) -> None:
@@ -41,6 +52,7 @@ async def lifespan(scope: Scope, receive: Receive, send: Send) -> None:
     while True:
         message = await receive()
         if message["type"] == "lifespan.startup":
+            runtime.start_up()
             await send({"type": "lifespan.startup.complete"})
         elif message["type"] == "lifespan.shutdown":
             await runtime.shutdown()

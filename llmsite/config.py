@@ -13,7 +13,7 @@ import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, cast
 from urllib.parse import urlsplit
 
 from chat.limits import RANGES, Limits
@@ -24,11 +24,15 @@ PHONE_CLIENT = Path("frontend-uniapp", "dist", "build", "h5")
 QUANTIZE = ("", "none", "int8", "int4")
 ENGINES = ("transformers", "openai", "fake")
 ORIGIN = re.compile(r"https?://([a-z0-9]([a-z0-9.-]*[a-z0-9])?|\[[0-9a-f:.]+\])(:\d{1,5})?")
+ROLES = ("all", "web", "engine")
 TRUE, FALSE = {"1", "true", "yes", "on"}, {"", "0", "false", "no", "off"}
 
 
 class ConfigError(Exception):
     """The configuration cannot be used; str(error) says what was expected and what came."""
+
+
+Role = Literal["all", "web", "engine"]
 
 
 @dataclass(frozen=True)
@@ -129,6 +133,23 @@ class Config:
     """The folder where the phone client is built for browsers, to be served at /m/ when it is there; None: never."""
     limits: Limits
     """How much one device may ask for."""
+    redis_url: str = field(default="", repr=False)
+    """Where the processes of one server meet, when it has several. May hold a password."""
+    role: Role = "all"
+    """all: one process is the whole server; web: it serves phones and asks the engine process; engine: it has the models and serves nobody itself."""
+    supervised: bool = False
+    """`serve --workers` has started it, and holds the lock of the data folder for it."""
+    instance: str = ""
+    """What `serve --workers` calls the server that its processes are together; empty: each process is one."""
+    process_id: str = ""
+    """What `serve --workers` calls this engine process; empty: it finds a name itself."""
+    process_name: str = ""
+    """Of one of several processes, "web-1" say: each has a log file of its own, because a file that grows too long is put aside."""
+
+    @property
+    def log(self) -> Path:
+        """Of this process."""
+        return self.data / "logs" / f"llmsite{f'-{self.process_name}' if self.process_name else ''}.log"
 
     @property
     def models_dir(self) -> Path:
@@ -144,7 +165,7 @@ def load_config(env: Mapping[str, str] = os.environ, root: Path = ROOT) -> Confi
     data = Path(env.get("LLMSITE_DATA") or root / "data").expanduser().resolve()
     table = _read_toml(_toml_path(env, root, data))
     server, model = _table(table, "server"), _table(table, "model")
-    _refuse_unknown("llmsite.toml", table, {"server", "model", "models", "embeddings", "database", "limits"})
+    _refuse_unknown("llmsite.toml", table, {"server", "model", "models", "embeddings", "database", "redis", "limits"})
     _refuse_unknown("[server]", server, {"host", "port", "open", "hosts", "debug", "cors_origins", "mdns", "https", "phone_client"})
     _refuse_unknown("[model]", model, {"default", "max_streams", "keep_loaded", "quantize", "native", "system_prompt"})
     hosts = env.get("LLMSITE_HOSTS", "")
@@ -171,7 +192,19 @@ def load_config(env: Mapping[str, str] = os.environ, root: Path = ROOT) -> Confi
         metrics_token=env.get("LLMSITE_METRICS_TOKEN", ""),
         phone_client=_phone_client(root, env.get("LLMSITE_PHONE_CLIENT"), server.get("phone_client", True)),
         limits=_limits(_table(table, "limits")),
+        redis_url=env.get("REDIS_URL") or str(_table(table, "redis").get("url", "")),
+        role=_role(env.get("LLMSITE_ROLE", "all")),
+        supervised=_switch("LLMSITE_SUPERVISED", env.get("LLMSITE_SUPERVISED"), False),
+        instance=env.get("LLMSITE_INSTANCE", ""),
+        process_id=env.get("LLMSITE_PROCESS_ID", ""),
+        process_name=env.get("LLMSITE_PROCESS_NAME", ""),
     )
+
+
+def _role(text: str) -> Role:
+    if text not in ROLES:
+        raise ConfigError(f"LLMSITE_ROLE must be one of {', '.join(ROLES)}, got {text!r}.")
+    return cast(Role, text)
 
 
 def _toml_path(env: Mapping[str, str], root: Path, data: Path) -> Path | None:

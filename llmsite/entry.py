@@ -18,8 +18,8 @@ def run(argv: Sequence[str]) -> int:
         from llmsite import test_runner
 
         return test_runner.run(argv[2:])
-    if command == "serve":
-        into_environment(argv[2:], os.environ)
+    if command in ("serve", "engine"):
+        into_environment(argv[2:], os.environ, command)
 
     from django.core.management import execute_from_command_line
 

@@ -14,14 +14,16 @@ import threading
 from collections.abc import Callable
 from concurrent.futures import Future
 from time import monotonic, time
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
+from uuid import UUID
 
 from django.db import connection
 from django.db.backends.base.base import BaseDatabaseWrapper
 
-from chat import services
+from chat import metrics, services
 from chat.calls import Calls
 from chat.runs import RunManager
+from inference.embedding import Embedded
 from inference.engine import Engine
 from inference.errors import EngineDead, EngineError
 from inference.types import LoadProgress
@@ -39,6 +41,9 @@ from llmsite.room import room_for
 from llmsite.serve.database import bring_up_to_date
 from llmsite.serve.mdns import Publisher
 
+if TYPE_CHECKING:
+    from chat.cluster.heart import Heart
+
 log = logging.getLogger(__name__)
 
 State = Literal["loading", "ready", "failed"]
@@ -47,8 +52,8 @@ State = Literal["loading", "ready", "failed"]
 class Runtime:
     def __init__(self, config: Config, *, build: Callable[[Config, ModelConfig], Engine] = build_engine) -> None:
         self.config = config
-        self.instance = secrets.token_hex(8)
-        """Tells this process from any other that may answer on the same port."""
+        self.instance = config.instance or secrets.token_hex(8)
+        """Tells this server from any other that may answer on the same port."""
         self.began_at = int(time())
         """In seconds since 1970."""
         self.computer = ""
@@ -67,6 +72,8 @@ class Runtime:
         self.runs = RunManager(self.pool, system_prompt=config.system_prompt)
         self.calls = Calls(self.runs)
         self.embeddings = Embeddings(config)
+        self.heart: Heart | None = None
+        """Of an engine process: it serves web processes, and holds the lock in Redis for that."""
         self._held: BaseDatabaseWrapper | None = None
         self.reach = Reach(self.instance)
         self._publisher = Publisher()
@@ -82,6 +89,25 @@ class Runtime:
     def engine(self) -> Engine | None:
         """The default model's, while it is loaded: it may have made room for another one."""
         return self.pool.loaded(self.pool.default)
+
+    @property
+    def default_model(self) -> str:
+        """Its name."""
+        return self.pool.default
+
+    async def check(self) -> None:
+        """Return if the default model answers, or would as soon as it is asked. Raises the EngineError that says why not."""
+        engine = self.engine
+        if engine is not None:
+            await engine.check()
+
+    async def embed(self, name: str, texts: tuple[str, ...], call: UUID) -> Embedded:
+        """As llmsite.embeddings has it."""
+        return await self.embeddings.embed(name, texts, call)
+
+    def metrics(self) -> str:
+        """The process in figures."""
+        return metrics.written(self)
 
     @property
     def state(self) -> State:
@@ -138,6 +164,14 @@ class Runtime:
         """phone_addresses as "http://HOST:PORT"."""
         return [address.url(port, "") for address in self.phone_addresses(port)]
 
+    @property
+    def is_stored(self) -> bool:
+        """Whether `stored` returns at once."""
+        return self._stored.done() and self._stored.exception() is None
+
+    def start_up(self) -> None:
+        """The event loop that serves is there."""
+
     async def stored(self) -> None:
         """Returns once sockets may be served: no run of a former process looks alive any more."""
         await asyncio.shield(asyncio.wrap_future(self._stored))
@@ -153,6 +187,8 @@ class Runtime:
         await asyncio.gather(self.pool.close(), self.embeddings.stop())
         await asyncio.to_thread(self._publisher.join)
         await asyncio.to_thread(self._let_database_go)
+        if self.heart is not None:
+            await asyncio.to_thread(self.heart.release)
         lock.release(self.config.data)
 
     def _begin(self) -> None:
@@ -171,11 +207,15 @@ class Runtime:
 
     def _load(self) -> None:
         began = monotonic()
-        lock.acquire(self.config.data)
+        if not self.config.supervised:
+            lock.acquire(self.config.data)
+        if self.heart is not None:
+            self.heart.acquire()
         self.computer = computer_id(self.config.data)
         bring_up_to_date()
         self._held = hold_open()
-        if interrupted := services.recover_interrupted():
+        further = self.heart.left_behind() if self.heart is not None and services.any_unfinished() else None
+        if interrupted := services.recover_interrupted(further):
             log.warning("%d answers were cut off when the server last ended; they can be continued", interrupted)
         self._stored.set_result(None)
         self.timings["database"] = monotonic() - began
@@ -184,7 +224,8 @@ class Runtime:
         self.timings["model"] = monotonic() - step
         self.timings |= getattr(engine, "timings", {})
         self._loaded.set_result(engine)
-        self.reach.follow()
+        if self.heart is None:
+            self.reach.follow()
 
     def _at_exit(self) -> None:
         """Daphne and runserver end without a word to the application: what still runs is made final here, as after a crash."""

@@ -195,7 +195,7 @@ LOGGING = {
     "handlers": {
         "file": {
             "class": "logging.handlers.RotatingFileHandler",
-            "filename": CONFIG.data / "logs" / "llmsite.log",
+            "filename": CONFIG.log,
             "maxBytes": 2_000_000,
             "backupCount": 3,
             "encoding": "utf-8",

@@ -23,6 +23,7 @@ for name in (
     "LLMSITE_CORS_ORIGINS",
     "LLMSITE_METRICS_TOKEN",
     "DATABASE_URL",
+    "REDIS_URL",
     "HF_ENDPOINT",
 ):
     os.environ.pop(name, None)

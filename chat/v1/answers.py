@@ -9,7 +9,7 @@ from uuid import UUID
 
 from django.http import JsonResponse
 
-from chat.calls import Call, Done
+from chat.calls import Answering, Done
 from inference.types import Channel, Delta
 
 FIELDS: dict[Channel, str] = {"answer": "content", "thinking": "reasoning_content"}
@@ -58,7 +58,7 @@ Shape = ChatShape | TextShape
 class Answer:
     """One call's answer. All of its pieces have the same id and time."""
 
-    def __init__(self, shape: Shape, call: Call) -> None:
+    def __init__(self, shape: Shape, call: Answering) -> None:
         self.shape = shape
         self._head = {"id": shape.prefix + name_of(call.id), "created": int(time.time()), "model": call.model}
 

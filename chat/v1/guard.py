@@ -16,7 +16,7 @@ from django.views.decorators.csrf import csrf_exempt
 from chat import limits
 from chat.api.auth import refuse_foreign_pages
 from chat.api.body import MAX_BODY_BYTES, parse
-from chat.calls import Asked, Call, Calls, alone
+from chat.calls import Answering, Asked, Calling, alone
 from chat.database import in_database
 from chat.identity import Client, caller_of, identify_key
 from chat.v1.refusals import refusal_of, refused
@@ -68,7 +68,7 @@ def spend(client: Client, **costs: float) -> None:
     limits.shared().take(_key_of(client), **costs)
 
 
-def begin(calls: Calls, asked: Asked, client: Client) -> Call:
+def begin(calls: Calling, asked: Asked, client: Client) -> Answering:
     """A call, if the key has not too many under way. Raises Exceeded, and what Calls.begin does."""
     if asked.store:
         spend(client, characters=sum(len(message.content) for message in asked.messages))

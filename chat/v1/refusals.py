@@ -26,6 +26,7 @@ STATUSES = {
     "unsupported_parameter": (400, "unsupported_parameter", None),
     "out_of_memory": (503, "out_of_memory", None),
     "loading": (503, "model_loading", None),
+    "engine_away": (503, "model_loading", None),
     "backend_busy": (503, "backend_busy", None),
     "backend_unreachable": (503, "backend_unreachable", None),
     "backend_timeout": (504, "backend_timeout", None),

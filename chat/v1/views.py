@@ -11,7 +11,7 @@ from django.http import HttpRequest, HttpResponse, HttpResponseBase, StreamingHt
 from django.urls import path, re_path
 
 from chat.api.auth import runtime_of
-from chat.calls import Call, Done
+from chat.calls import Answering, Done
 from chat.identity import Client
 from chat.v1.answers import Answer, ChatShape, Shape, TextShape, event, json_answer
 from chat.v1.asked import Request, chat_request, text_request
@@ -66,7 +66,7 @@ async def _answer(request: HttpRequest, client: Client, read: Callable[[Any], Re
     try:
         events = call.events()
         if not asked.stream:
-            return json_answer(await _whole(events, Answer(shape, call)))
+            return json_answer(await _whole(events, shape, call))
         first = await anext(events)
     except BaseException:  # a client that hangs up cancels this
         call.hang_up()
@@ -79,16 +79,16 @@ async def _answer(request: HttpRequest, client: Client, read: Callable[[Any], Re
     return response
 
 
-async def _whole(events: AsyncIterator[Delta | Done], answer: Answer) -> dict[str, Any]:
+async def _whole(events: AsyncIterator[Delta | Done], shape: Shape, call: Answering) -> dict[str, Any]:
     texts: dict[Channel, list[str]] = {"thinking": [], "answer": []}
     async for found in events:
         if isinstance(found, Done):
-            return answer.whole({channel: "".join(parts) for channel, parts in texts.items()}, found)
+            return Answer(shape, call).whole({channel: "".join(parts) for channel, parts in texts.items()}, found)
         texts[found.channel].append(found.text)
     raise RuntimeError("the call ended without saying so")
 
 
-async def _pieces(call: Call, first: Delta | Done, events: AsyncIterator[Delta | Done], asked: Request, shape: Shape) -> AsyncIterator[bytes]:
+async def _pieces(call: Answering, first: Delta | Done, events: AsyncIterator[Delta | Done], asked: Request, shape: Shape) -> AsyncIterator[bytes]:
     """Server-sent events: the answer's pieces, how it ended, on request the usage, [DONE]. An error is an event, too: the status is sent already."""
     answer = Answer(shape, call)
     try:

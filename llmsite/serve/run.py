@@ -15,14 +15,15 @@ from typing import TYPE_CHECKING, NoReturn
 from django.contrib.auth import get_user_model
 
 from chat import clients
-from llmsite import lock
+from llmsite import lock, network
 from llmsite.config import Config
 from llmsite.reach import Place
 from llmsite.secret import make_only_private_files
-from llmsite.serve import console, database
+from llmsite.serve import console, database, needs
 from llmsite.serve.desk import Desk, Pairing
 from llmsite.serve.exits import Exit, Stopped, explain
 from llmsite.serve.listen import listen
+from llmsite.serve.parent import end_with_parent, inherited_sockets
 from llmsite.serve.progress import ProgressLine
 from llmsite.serve.screen import Screen, model_line
 from llmsite.serve.server import Server, settings, stop_signals
@@ -35,19 +36,29 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 
-def serve(config: Config, *, timings: bool, qr: bool) -> NoReturn:
-    """Serve until stopped, then end the process. What goes wrong is one sentence on the terminal and an exit code."""
+def serve(config: Config, *, timings: bool, qr: bool, workers: int = 0) -> NoReturn:
+    """Serve until stopped, then end the process. What goes wrong is one sentence on the terminal and an exit code.
+
+    `workers`: so many web processes and one engine process; 0: this process is the server, or one web process (config.role).
+    """
     code = Exit.OK
     make_only_private_files()
     clock = Timings()
     _stop_like_ctrl_c()
-    console.speak_plainly(config.data / "logs" / "llmsite.log")
+    console.speak_plainly(config.log)
     try:
-        _serve(config, clock, Screen(qr=qr), timings=timings)
+        if workers:
+            from llmsite.serve.many import serve_many
+
+            serve_many(config, clock, Screen(qr=qr), workers, timings=timings)
+        elif config.role == "web":
+            _serve_web(config, clock, Screen(qr=qr))
+        else:
+            _serve(config, clock, Screen(qr=qr), timings=timings)
     except KeyboardInterrupt:
         code = Exit.OK  # while the model was loading: nothing had begun that could be lost
     except BaseException as error:
-        stopped = explain(error) or Stopped(Exit.BUG, say("bug", error=type(error).__name__, log=config.data / "logs" / "llmsite.log"))
+        stopped = explain(error) or Stopped(Exit.BUG, say("bug", error=type(error).__name__, log=config.log))
         console.say_no_more()
         logger.error("The server ends: %s", stopped.sentence, exc_info=error)
         print(stopped.sentence, file=sys.stderr)
@@ -60,7 +71,7 @@ def _serve(config: Config, clock: Timings, screen: Screen, *, timings: bool) -> 
     sockets = listen(config.host, config.port)
     lock.acquire(config.data)
     clock.mark("port and lock")
-    _migrate()
+    migrate()
     clock.mark("database")
     from llmsite import asgi  # builds the engine, so only now: nothing that can be refused quickly waits for it
 
@@ -71,22 +82,39 @@ def _serve(config: Config, clock: Timings, screen: Screen, *, timings: bool) -> 
     server = Server(settings(asgi.application, behind_proxy=config.https), on_stop=lambda: _say_stopping(desk))
     place = Place(tuple(s.getsockname()[0] for s in sockets), sockets[0].getsockname()[1])
 
-    def greet() -> None:
+    def greeting() -> None:
         clock.mark("listening and checking itself")
-        _greet(screen, runtime, config, clock, place.port)
+        engine = runtime.engine
+        line, missing = (model_line(engine.info), engine.info.compiler_missing) if engine else ("", False)
+        greet(screen, config, clock, place.port, line, compiler_missing=missing)
 
     def opened() -> None:
         if timings:
             print(f"\n{clock.table({'model': steps})}", file=sys.stderr, flush=True)
 
-    desk = Desk(runtime.reach, place, screen, None if config.open else _pairing(), greet, opened)
+    desk = Desk(runtime.reach, place, screen, None if config.open else pairing(), greeting, opened)
     desk.local_name = lambda: runtime.address_name
     _when_started(server, desk)
     server.run(sockets)
     desk.close()
 
 
-def _migrate() -> None:
+def _serve_web(config: Config, clock: Timings, screen: Screen) -> None:
+    """One web process: of `serve --workers`, with that one's sockets, or a unit of its own."""
+    end_with_parent()
+    needs.meeting_place(config)
+    sockets = inherited_sockets() or listen(config.host, config.port)
+    from llmsite import asgi
+
+    clock.mark("application")
+    server = Server(settings(asgi.application, behind_proxy=config.https), on_stop=console.say_no_more)
+    if not config.supervised:
+        place = Place(tuple(s.getsockname()[0] for s in sockets), sockets[0].getsockname()[1])
+        screen.rows([(say("here"), f"http://{network.reachable(place.hosts[0])}:{place.port}/"), (say("stop"), say("stop_how"))])
+    server.run(sockets)
+
+
+def migrate() -> None:
     done, count = database.bring_up_to_date()
     if done == "made":
         print(say("database_made"), file=sys.stderr, flush=True)
@@ -123,12 +151,12 @@ def _when_started(server: Server, desk: Desk) -> None:
     threading.Thread(target=wait, name="opening", daemon=True).start()
 
 
-def _greet(screen: Screen, runtime: Runtime, config: Config, clock: Timings, port: int) -> None:
-    engine = runtime.engine
+def greet(screen: Screen, config: Config, clock: Timings, port: int, model: str, *, compiler_missing: bool) -> None:
+    """What comes before the addresses. `model`: its line, "" where it is not known."""
     screen.line(f"\n{screen.bold(say('ready'))}  {say('after', seconds=f'{clock.total:.1f}')}")
     rows = [
-        (say("model"), model_line(engine.info) if engine else ""),
-        *([(say("model"), say("compiler_missing"))] if engine and engine.info.compiler_missing else []),
+        (say("model"), model),
+        *([(say("model"), say("compiler_missing"))] if compiler_missing else []),
         *([(say("client"), say("client_how", url=f"http://127.0.0.1:{port}{clients.PHONE_CLIENT}"))] if clients.is_served() else []),
         (say("data"), str(config.data)),
         (say("admin"), _admin(port)),
@@ -144,14 +172,14 @@ def _admin(port: int) -> str:
     return url if get_user_model().objects.filter(is_superuser=True, is_active=True).exists() else say("admin_none", url=url)
 
 
-def _pairing() -> Pairing:
-    from chat import pairing
+def pairing() -> Pairing:
+    from chat import pairing as codes
 
     def paired(code: str) -> str | None:
-        device = pairing.code_was_used(code)
+        device = codes.code_was_used(code)
         return str(device) if device else None
 
-    return Pairing(pairing.new_code, paired)
+    return Pairing(codes.new_code, paired)
 
 
 def _say_stopping(desk: Desk) -> None:

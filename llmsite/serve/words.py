@@ -130,6 +130,39 @@ SENTENCES: dict[str, tuple[str, str]] = {
     "paired": ("Paired: {name}", "已配对：{name}"),
     "addresses_changed": ("This computer's addresses have changed:", "本机地址已变化："),
     "stopping": ("Stopping; answers that are running are saved.", "正在停止；进行中的回答会被保存。"),
+    # --- several processes -----------------------------------------------------------------------------------------------------
+    "scale.windows": (
+        "Several processes need Linux or macOS. Leave --workers out: one process serves a whole classroom.",
+        "多进程仅支持 Linux 和 macOS。请去掉 --workers：单个进程足以服务整个教室。",
+    ),
+    "scale.no_redis_url": (
+        "Several processes meet in Redis: set REDIS_URL, for instance redis://127.0.0.1:6379/0 (or url under [redis] in llmsite.toml).",
+        "多进程通过 Redis 通信：请设置 REDIS_URL，例如 redis://127.0.0.1:6379/0（或在 llmsite.toml 的 [redis] 中设置 url）。",
+    ),
+    "scale.bad_redis_url": (
+        "REDIS_URL is no address of Redis. Expected redis://HOST:PORT/NUMBER, rediss:// or unix://.",
+        "REDIS_URL 不是有效的 Redis 地址。格式应为 redis://主机:端口/编号，或 rediss://、unix://。",
+    ),
+    "scale.redis_away": ("Redis at {place} cannot be used: {reason}", "无法使用 {place} 上的 Redis：{reason}"),
+    "scale.sqlite": (
+        "Several processes need PostgreSQL, and this is SQLite: set DATABASE_URL, for instance postgres://USER@127.0.0.1/llmsite.",
+        "多进程需要 PostgreSQL，而当前是 SQLite：请设置 DATABASE_URL，例如 postgres://用户@127.0.0.1/llmsite。",
+    ),
+    "scale.no_package": (
+        "Several processes need the Python package redis: python -m pip install -r {file}",
+        "多进程需要 Python 组件 redis：python -m pip install -r {file}",
+    ),
+    "scale.engine_ready": ("The engine process is ready.", "引擎进程已就绪。"),
+    "scale.engine_waits": (
+        "Another engine process is running with this Redis; this one takes its place when it ends.",
+        "此 Redis 上已有另一个引擎进程在运行；它结束后，本进程会接替。",
+    ),
+    "scale.engine_ended": ("The engine process ended before it was ready (exit code {code}).", "引擎进程在就绪前退出（退出码 {code}）。"),
+    "scale.died": ("The process “{name}” has ended (exit code {code}) and is started again.", "进程“{name}”已退出（退出码 {code}），正在重新启动。"),
+    "scale.dies_again": (
+        "The process “{name}” has ended {times} times in a row (exit code {code}). It is started again in {seconds} s; the log says why it ends.",
+        "进程“{name}”已连续退出 {times} 次（退出码 {code}）。{seconds} 秒后重新启动；退出原因见日志。",
+    ),
     # --- the installation ------------------------------------------------------------------------------------------------------
     "install.old_python": (
         "Python {wanted} or newer is needed, and this is {have}. Install a newer one and start again with it.",

@@ -13,6 +13,8 @@ import pytest
 from tests.end_to_end.client import Client
 from tests.end_to_end.server import Kind, Server
 from tests.postgres import Postgres, programs
+from tests.redis import Redis
+from tests.redis import program as redis_program
 
 FreshServer = Callable[..., Server]
 
@@ -34,6 +36,15 @@ def postgres() -> Iterator[Postgres]:
         assert not os.environ.get("CI"), "CI must have PostgreSQL: install the package postgresql"
         pytest.skip("there is no PostgreSQL here: install the package postgresql")
     with Postgres() as running:
+        yield running
+
+
+@pytest.fixture(scope="session")
+def redis() -> Iterator[Redis]:
+    if redis_program() is None:
+        assert not os.environ.get("CI"), "CI must have Redis: install the package redis-server"
+        pytest.skip("there is no Redis here: install the package redis-server")
+    with Redis() as running:
         yield running
 
 

@@ -147,7 +147,7 @@ class Server:
     # --- its log ---
 
     def log(self) -> str:
-        logs = [self.output, self.data / "logs" / "llmsite.log"]
+        logs = [self.output, *sorted((self.data / "logs").glob("llmsite*.log"))]
         return "\n".join(path.read_text("utf-8", "replace") for path in logs if path.exists())
 
     def log_tail(self) -> str:

@@ -122,7 +122,7 @@ parameters = ["thinking"]
 @pytest.mark.parametrize(
     ("toml", "env", "said"),
     [
-        ("port = 1", {}, "llmsite.toml: unknown setting 'port'. Expected one of: database, embeddings, limits, model, models, server."),
+        ("port = 1", {}, "llmsite.toml: unknown setting 'port'. Expected one of: database, embeddings, limits, model, models, redis, server."),
         ("[server]\nprot = 1", {}, r"\[server\]: unknown setting 'prot'"),
         ("[server]\nport = 70000", {}, "the port must be a whole number from 1 to 65535, got 70000"),
         ("", {"LLMSITE_PORT": "eighty"}, "the port must be a whole number from 1 to 65535, got 'eighty'"),

@@ -27,4 +27,4 @@ class Command(BaseCommand):
         from llmsite.serve.run import serve  # late, so that --help needs no server
 
         # The other options are in CONFIG already: see llmsite.serve.options.
-        serve(settings.CONFIG, timings=options["timings"], qr=not options["no_qr"])
+        serve(settings.CONFIG, timings=options["timings"], qr=not options["no_qr"], workers=options["workers"] or 0)

@@ -1,0 +1,40 @@
+"""What a server of several processes needs, looked at before anything is started: each thing that is missing is one sentence."""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING
+
+from django.db import connection
+
+from llmsite.config import Config
+from llmsite.serve.exits import Exit, Stopped
+from llmsite.serve.words import say
+
+if TYPE_CHECKING:
+    from chat.cluster.bus import SyncBus
+
+PACKAGES = "requirements-scale.txt"
+
+
+def meeting_place(config: Config) -> SyncBus:
+    """The Redis where the processes meet; it answers, and the database is one for several processes. Raises Stopped."""
+    from chat.cluster.bus import BusDown, NoRedisPackage, SyncBus, place_of
+
+    if sys.platform == "win32":
+        raise Stopped(Exit.USAGE, say("scale.windows"))
+    if not config.redis_url:
+        raise Stopped(Exit.USAGE, say("scale.no_redis_url"))
+    if connection.vendor == "sqlite":
+        raise Stopped(Exit.USAGE, say("scale.sqlite"))
+    try:
+        bus = SyncBus(config.redis_url)
+        bus.ping()
+    except NoRedisPackage as error:
+        raise Stopped(Exit.INSTALL, say("scale.no_package", file=PACKAGES)) from error
+    except ValueError as error:
+        raise Stopped(Exit.USAGE, say("scale.bad_redis_url")) from error
+    except BusDown as error:
+        # Not `from error`: what Redis said of a password is for nobody's log.
+        raise Stopped(Exit.DATABASE, say("scale.redis_away", place=place_of(config.redis_url), reason=error)) from None
+    return bus
