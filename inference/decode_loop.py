@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from inference.errors import DecodingFailed, EngineDead, EngineError
+from inference.native_runner import NativeRunner
 from inference.native_sampler import NativeSampler
 from inference.runner import Runner
 from inference.sampler import NOT_A_NUMBER, Sampler
@@ -29,10 +30,10 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 CHUNK = 512
-"""Prompt tokens read in one step while no answer is being decoded."""
+"""Prompt tokens read in one step, at most."""
 SMALLEST_CHUNK = 16
 PAUSE_S = 0.15
-"""How long the others may wait for their next token because a prompt is being read."""
+"""How long the others may wait for their next token, or a short prompt for its turn, because a prompt is being read."""
 
 SHELF_TOKENS = 32_768
 """Of answers that are over, so many tokens are kept at most, in no more than half of the cache: a laptop's memory is for other things, too."""
@@ -61,6 +62,7 @@ class DecodeLoop:
 
     def __init__(self, runner: Runner, sampler: Sampler | NativeSampler, scheduler: Scheduler, *, eos_ids: frozenset[int]) -> None:
         self._runner = runner
+        self._mixed = runner.mixed if isinstance(runner, NativeRunner) else None
         self._sampler = sampler
         self._scheduler = scheduler
         self._eos_ids = eos_ids
@@ -149,7 +151,13 @@ class DecodeLoop:
     def _step(self) -> None:
         self.steps += 1
         self._begin_from_shelf()
-        for group in self._scheduler.together(self._scheduler.chunks(self._budget())):
+        chunks = self._scheduler.chunks(self._budget())
+        if not (chunks and self._mixed is not None and self.dead is None and self._read_and_decode(chunks)):
+            self._read_then_decode(chunks)
+        self._send()
+
+    def _read_then_decode(self, chunks: list[Chunk]) -> None:
+        for group in self._scheduler.together(chunks):
             wanted = [chunk for chunk in group if not chunk.run.owner.gone] if self.dead is None else []
             if len(wanted) < 2 or len(wanted) < len(group) or not self._runner.batched or not self._read_together(wanted):
                 for chunk in wanted:
@@ -158,7 +166,31 @@ class DecodeLoop:
         self._drop_gone()
         if self._scheduler.decoding:
             self._decode()
-        self._send()
+
+    def _read_and_decode(self, chunks: list[Chunk]) -> bool:
+        """Pieces of prompts and the next token of each answer in one pass: the weights are read once. False: that failed; each is tried by itself."""
+        assert self._mixed is not None
+        decoding = self._scheduler.rows[: self._scheduler.decoding]
+        parts = [(run.row, run.output[-1:], run.computed) for run in decoding] + [(chunk.run.row, _ids(chunk), chunk.start) for chunk in chunks]
+        last = [place for place, chunk in enumerate(chunks) if chunk.last]
+        began = time.perf_counter()
+        try:
+            logits = self._mixed(parts, [*range(len(decoding)), *(len(decoding) + place for place in last)], rows=len(self._scheduler.rows))
+            runs = [*decoding, *(chunks[place].run for place in last)]
+            tokens = self._sampler.sample(runs, logits) if runs else []
+        except Exception:
+            log.exception("reading %d prompts and decoding %d answers at once failed", len(chunks), len(decoding))
+            return False
+        self._note_speed(sum(chunk.count for chunk in chunks), began)
+        for run in decoding:  # all of them before any leaves: rows are moved by these lengths
+            run.computed += 1
+        for chunk in chunks:
+            chunk.run.computed += chunk.count
+        for run in runs[len(decoding) :]:
+            self._move(self._scheduler.promote(run))
+        for run, token in zip(runs, tokens, strict=True):
+            self._accept(run, token)
+        return True
 
     def _begin_from_shelf(self) -> None:
         """Prompts that begin like something that was computed before begin with that."""
@@ -203,7 +235,7 @@ class DecodeLoop:
     def _budget(self) -> int:
         if not self._runner.chunked:
             return 2**31
-        if not self._scheduler.decoding:
+        if len(self._scheduler.rows) == 1 or not self._read_speed:
             return CHUNK
         return max(SMALLEST_CHUNK, min(CHUNK, int(self._read_speed * PAUSE_S)))
 

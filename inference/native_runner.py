@@ -5,6 +5,7 @@ from __future__ import annotations
 import ctypes
 import logging
 from collections.abc import Sequence
+from itertools import accumulate
 from typing import Any
 
 from torch import Tensor, nn
@@ -35,21 +36,20 @@ class NativeRunner:
         return Rows(decoder.layers, max_rows=max_rows, max_cells=max_cells, axes=(3, 2), heads=heads, dtype=decoder.dtype, whole=PLACES)
 
     def prefill(self, row: int, ids: Sequence[int], start: int, *, rows: int) -> Tensor:
-        return self._read(row, [(ids, start)], rows)
+        return self.mixed([(row, ids, start)], [0], rows=rows)
 
     def prefill_several(self, row: int, parts: Sequence[tuple[Sequence[int], int]], *, rows: int) -> Tensor:
-        return self._read(row, parts, rows)
+        return self.mixed([(row + i, ids, start) for i, (ids, start) in enumerate(parts)], range(len(parts)), rows=rows)
 
-    def _read(self, row: int, parts: Sequence[tuple[Sequence[int], int]], rows: int) -> Tensor:
-        self.cache.reserve(max(rows, row + len(parts)), max(start + len(ids) for ids, start in parts), keep=rows)
-        tokens = [token for ids, _ in parts for token in ids]
-        in_rows = [row + part for part, (ids, _) in enumerate(parts) for _ in ids]
-        places = [start + place for ids, start in parts for place in range(len(ids))]
-        ends, end = [], -1
-        for ids, _ in parts:
-            end += len(ids)
-            ends.append(end)
-        return self._decoder.forward(tokens, in_rows, places, ends, *self.cache.blocks())
+    def mixed(self, parts: Sequence[tuple[int, Sequence[int], int]], wanted: Sequence[int], *, rows: int) -> Tensor:
+        """One pass over pieces of prompts and newest tokens of answers alike: of each part the row, its tokens and the place of the first of them;
+        a row comes once. Returns the logits behind the last tokens of the parts `wanted` (rising), [wanted, vocabulary]."""
+        self.cache.reserve(max(rows, *(row + 1 for row, _, _ in parts)), max(start + len(ids) for _, ids, start in parts), keep=rows)
+        tokens = [token for _, ids, _ in parts for token in ids]
+        in_rows = [row for row, ids, _ in parts for _ in ids]
+        places = [place for _, ids, start in parts for place in range(start, start + len(ids))]
+        ends = list(accumulate(len(ids) for _, ids, _ in parts))
+        return self._decoder.forward(tokens, in_rows, places, [ends[part] - 1 for part in wanted], *self.cache.blocks())
 
     def decode(self, tokens: Sequence[int], positions: Sequence[int], *, rows: int) -> Tensor:
         count = len(tokens)

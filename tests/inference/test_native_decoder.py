@@ -106,21 +106,22 @@ def test_any_company_and_any_pieces_are_the_same_to_the_last_bit(compiled: Nativ
         alone[-1] = torch.cat([alone[-1], runner.decode([5], [len(ids)], rows=1)])
         runner.clear()
     done = [0] * len(texts)
-    read: list[Tensor] = [torch.empty(0)] * len(texts)
-    while any(count < len(ids) for count, ids in zip(done, texts, strict=True)):
-        first = next(row for row, ids in enumerate(texts) if done[row] < len(ids))
-        parts = []
-        for row in range(first, len(texts)):
-            if done[row] == len(texts[row]):
-                break
-            count = min(chance.choice([1, 3, 10, 40]), len(texts[row]) - done[row])
-            parts.append((texts[row][done[row] : done[row] + count], done[row]))
-            done[row] += count
-        for part, logits in enumerate(runner.prefill_several(first, parts, rows=len(texts))):
-            read[first + part] = logits
-    after = runner.decode([5] * len(texts), [len(ids) for ids in texts], rows=len(texts))
-    for row, expected in enumerate(alone):
-        assert torch.equal(expected, torch.stack([read[row], after[row]]))
+    got: list[list[Tensor]] = [[] for _ in texts]
+    while any(len(of_row) < 2 for of_row in got):  # some are being read while others are decoded already
+        parts, wanted = [], []
+        for row in chance.sample(range(len(texts)), len(texts)):
+            ids, begun = texts[row], done[row]
+            if len(got[row]) == 2:
+                continue
+            piece = ids[begun : begun + chance.choice([1, 3, 10, 40])] or [5]
+            done[row] += len(piece)
+            parts.append((row, piece, begun))
+            if done[row] >= len(ids):
+                wanted.append(len(parts) - 1)
+        for part, logits in zip(wanted, runner.mixed(parts, wanted, rows=len(texts)), strict=True):
+            got[parts[part][0]].append(logits)
+    for expected, of_row in zip(alone, got, strict=True):
+        assert torch.equal(expected, torch.stack(of_row))
 
 
 @pytest.mark.parametrize("bits", [8, 4])

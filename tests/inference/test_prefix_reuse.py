@@ -104,14 +104,19 @@ async def test_prompts_that_come_together_are_read_together(start_engine: StartE
     model = AutoModelForCausalLM.from_pretrained(kind_folder, dtype=torch.float32)
     runs = record_tokens(engine, monkeypatch)
     together: list[int] = []
-    runner = loop_of(engine)._runner
-    read = runner.prefill_several
+    loop = loop_of(engine)
+    read, mixed = loop._runner.prefill_several, loop._mixed
 
     def counting(row: int, parts: Any, *, rows: int) -> torch.Tensor:
         together.append(len(parts))
         return read(row, parts, rows=rows)
 
-    monkeypatch.setattr(runner, "prefill_several", counting)
+    def counting_mixed(parts: Any, wanted: Any, *, rows: int) -> torch.Tensor:
+        together.append(len(parts))
+        return mixed(parts, wanted, rows=rows)
+
+    monkeypatch.setattr(loop._runner, "prefill_several", counting)
+    monkeypatch.setattr(loop, "_mixed", mixed and counting_mixed)
     prompts = [
         await engine.prepare(GenerationRequest(str(n), (ChatMessage("user", f"{n} " + "abc " * (4 + n)),), Sampling(max_tokens=4 + n).over(GREEDY)))
         for n in range(16)
@@ -133,7 +138,9 @@ async def test_a_pass_that_fails_for_several_is_tried_for_each(start_engine: Sta
     def fail(*args: Any, **kwargs: Any) -> torch.Tensor:
         raise RuntimeError("too much at once")
 
-    monkeypatch.setattr(loop_of(engine)._runner, "prefill_several", fail)
+    loop = loop_of(engine)
+    monkeypatch.setattr(loop._runner, "prefill_several", fail)
+    monkeypatch.setattr(loop, "_mixed", loop._mixed and fail)
 
     async def finish(n: int) -> Finish:
         prompt = await engine.prepare(GenerationRequest(str(n), (ChatMessage("user", f"hello {n}"),), GREEDY))
@@ -142,6 +149,41 @@ async def test_a_pass_that_fails_for_several_is_tried_for_each(start_engine: Sta
         return events[-1]
 
     assert len(await asyncio.gather(*map(finish, range(6)))) == 6
+
+
+async def test_in_c_an_answer_goes_on_in_the_passes_that_read_anothers_prompt(
+    start_engine: StartEngine, decoded_by: Path | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if decoded_by is None:
+        pytest.skip("torch reads and decodes by turns")
+    monkeypatch.setattr(decode_loop, "CHUNK", 32)
+    engine, other = await start_engine(), await start_engine()
+    for one in (engine, other):
+        loop_of(one)._eos_ids = frozenset()
+    loop = loop_of(engine)
+    mixed, passes = loop._mixed, []
+
+    def noting(parts: Any, wanted: Any, *, rows: int) -> torch.Tensor:
+        passes.append(sorted(len(ids) for _, ids, _ in parts))
+        return mixed(parts, wanted, rows=rows)
+
+    monkeypatch.setattr(loop, "_mixed", noting)
+
+    async def ask(asked: TransformersEngine, name: str, text: str, begun: asyncio.Event) -> str:
+        said = ""
+        prompt = await asked.prepare(GenerationRequest(name, (ChatMessage("user", text),), Sampling(max_tokens=100).over(GREEDY)))
+        async for event in asked.stream(prompt):
+            begun.set()
+            said += event.text if isinstance(event, Delta) else ""
+        return said
+
+    begun = asyncio.Event()
+    first = asyncio.create_task(ask(engine, "short", "hello", begun))
+    await begun.wait()
+    second = await ask(engine, "long", "abc " * 100, asyncio.Event())
+    assert sum(lengths[0] == 1 < lengths[-1] for lengths in passes) >= 3
+    assert await first == await ask(other, "short", "hello", asyncio.Event())
+    assert second == await ask(other, "long", "abc " * 100, asyncio.Event())
 
 
 @pytest.mark.parametrize("seed", range(3))
