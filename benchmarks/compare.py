@@ -30,6 +30,7 @@ import psutil
 from benchmarks import scenes
 from benchmarks.contenders import ROOT
 from benchmarks.peers import PEERS, LlamaBatched, Llmsite, Peer, Setup, only
+from benchmarks.roofline import memory_bandwidth
 from benchmarks.shapes import endless, half_b, is_endless
 from benchmarks.talk import Heard
 
@@ -84,6 +85,8 @@ class Run:
     """Why a peer is not there."""
     failed: dict[tuple[Scene, str], str] = field(default_factory=dict)
     rounds: int = 0
+    bandwidths: list[float] = field(default_factory=list)
+    """What memory gave in each round, in bytes per second: it changes with what else a shared computer does."""
 
 
 async def measure(peer: Peer, peers: Sequence[Peer], scene: Scene, texts: scenes.Texts, lengths: Lengths, turns: int) -> Json:
@@ -126,6 +129,7 @@ async def run(peers: Sequence[Peer], plan: Sequence[Scene], lengths: Lengths, co
     await _warm_up(peers, lengths, count, done)
     for number in range(options.rounds):
         began = time.monotonic()
+        done.bandwidths.append(memory_bandwidth())  # everybody stands still
         for scene in plan:
             for peer in peers[number % len(peers) :] + peers[: number % len(peers)]:
                 # The same seed for all: everybody gets the same texts in a round, and new ones in the next.

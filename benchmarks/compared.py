@@ -102,13 +102,17 @@ def _rounded(value: float) -> float:
 def result_of(
     model: str, kinds: Sequence[type[Peer]], done: Run, memory: dict[str, int], lengths: Lengths, setup: Setup, options: argparse.Namespace
 ) -> Json:
-    from benchmarks.roofline import roofline
+    from benchmarks.roofline import roofline, share_of
     from benchmarks.serve import machine
 
     scenes = []
+    limit = roofline(setup.folder, setup.precision, done.bandwidths)
     for scene, by_name in done.found.items():
         ours = by_name[OURS]
         figures = {name: summarise(scene.kind, rounds, ours) for name, rounds in by_name.items() if rounds and ours}
+        if (scene.kind, scene.clients) == ("short", 1):
+            for name, found in figures.items():
+                found["of_roofline"] = share_of(limit, [BURST["per_token_ms"](one) for one in by_name[name]], done.bandwidths)
         failed = {name: why for (where, name), why in done.failed.items() if where == scene}
         scenes.append({"kind": scene.kind, "clients": scene.clients, "figures": figures, "failed": failed})
     return {
@@ -119,7 +123,7 @@ def result_of(
         "rounds": done.rounds,
         "tokens": vars(lengths) | {"turns": options.turns},
         "versions": _versions(setup.llama_python),
-        "roofline": roofline(setup.folder, setup.precision),
+        "roofline": limit,
         "peers": [
             {
                 "name": kind.name,
@@ -201,9 +205,10 @@ def roofline_words(result: Json) -> str:
     shares = []
     for peer in result["peers"]:
         figures = _figures(result, "short", 1).get(peer["name"])
-        if figures and figures["per_token_ms"]:
-            shares.append(f"{peer['title']} {1000 / figures['per_token_ms'] / limit['tokens_per_s']:.2f}")
-    return words + (f". Shares of it that were reached with one client: {'; '.join(shares)}." if shares else ".")
+        if figures and figures["of_roofline"] is not None:
+            shares.append(f"{peer['title']} {figures['of_roofline']:.2f}")
+    said = "Shares of it that were reached with one client, each round held against what memory gave in it"
+    return words + (f". {said}: {'; '.join(shares)}." if shares else ".")
 
 
 def _figures(result: Json, kind: str, clients: int | None = None) -> Json:
@@ -324,8 +329,8 @@ def _limit_targets(result: Json, small: bool) -> list[tuple[str, str, bool]]:
     """Those that are not held against a peer."""
     rows = []
     alone = _figures(result, "short", 1).get(OURS)
-    if alone and alone["per_token_ms"] and result["precision"] == "16bit" and not small:
-        share = round(1000 / alone["per_token_ms"] / result["roofline"]["tokens_per_s"], 2)
+    if alone and alone["of_roofline"] is not None and result["precision"] == "16bit" and not small:
+        share = alone["of_roofline"]
         rows.append(("one client: at least 0.7 of the roofline", f"{share}", share >= 0.7))
     for kind, what in (("turns", ""), ("between", ", another conversation in between")):
         growth = _figures(result, kind).get(OURS, {}).get("growth")

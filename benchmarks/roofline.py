@@ -5,7 +5,9 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
+from statistics import median
 from typing import Any
 
 Json = dict[str, Any]
@@ -21,11 +23,18 @@ print(json.dumps(2**30 / min(seconds() for _ in range(10))))
 """
 
 
-def roofline(folder: Path, precision: str) -> Json:
-    """`folder`: a model in transformers' format. The keys and values of the conversation, which are read as well, are not counted."""
-    bandwidth = memory_bandwidth()
+def roofline(folder: Path, precision: str, bandwidths: Sequence[float]) -> Json:
+    """`folder`: a model in transformers' format; `bandwidths`: of memory, one of each round. The keys and values of the conversation, which are read
+    as well, are not counted."""
     size = matrix_weights(folder) * BITS[precision] / 8
+    bandwidth = median(bandwidths)
     return {"bandwidth": bandwidth, "bytes_per_token": round(size), "tokens_per_s": round(bandwidth / size, 1), "cache": largest_cache()}
+
+
+def share_of(limit: Json, per_token_ms: Sequence[float | None], bandwidths: Sequence[float]) -> float | None:
+    """The share of the roofline that one stream reached: the median over rounds, each held against its own bandwidth."""
+    shares = [limit["bytes_per_token"] / (ms / 1000 * bandwidth) for ms, bandwidth in zip(per_token_ms, bandwidths, strict=False) if ms]
+    return round(median(shares), 2) if shares else None
 
 
 def memory_bandwidth() -> float:

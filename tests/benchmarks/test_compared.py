@@ -12,6 +12,7 @@ import pytest
 from benchmarks.compare import Lengths, Scene, burst_figures, chosen, parse, plan
 from benchmarks.compared import MARK, about, markdown, ratio, same_beginning, summarise, targets, with_section
 from benchmarks.peers import LlamaBatched, Llmsite, Setup, TutorialServer
+from benchmarks.roofline import share_of
 from benchmarks.scenes import Texts
 from benchmarks.talk import Heard, ask_openai
 
@@ -27,7 +28,7 @@ def one_conversation(*first_s: float) -> dict[str, Any]:
 
 def result(**changes: Any) -> dict[str, Any]:
     ours, theirs = [one_round()], [one_round(seconds=2.0, first_s=[0.2], per_token_s=[0.02], text="abxx")]
-    burst = {"llmsite": summarise("short", ours, ours), "llama.cpp": summarise("short", theirs, ours)}
+    burst = {"llmsite": summarise("short", ours, ours) | {"of_roofline": 0.75}, "llama.cpp": summarise("short", theirs, ours) | {"of_roofline": None}}
     talk = [one_conversation(0.1, 0.2, 0.25)]
     peers = [
         {"name": name, "title": f"the {name}", "about": "a server", "memory_mb": 500, "left_out": None} for name in ("llmsite", "llama.cpp", "serve")
@@ -87,10 +88,17 @@ def test_targets_are_reached_or_missed() -> None:
     assert found["one client: at least 0.7 of the roofline"]
     assert found["first token at the last turn: at most 1.3 × that at turn 2"]
     slow = result()
-    slow["scenes"][0]["figures"]["llmsite"]["per_token_ms"] = 100
+    slow["scenes"][0]["figures"]["llmsite"]["of_roofline"] = 0.69
     slow["scenes"][1]["figures"]["llama.cpp"]["ratio"]["tokens_per_s"] = 1.99
     slow["scenes"][2]["figures"]["llmsite"]["growth"] = 1.31
     assert [reached for *_, reached in targets(slow)] == [True, False, False, False]
+
+
+def test_each_round_is_held_against_the_memory_of_its_minute() -> None:
+    limit = {"bytes_per_token": 10**9}
+    assert share_of(limit, [100, 100, 200], [2e10, 1e10, 1e10]) == 0.5
+    assert share_of(limit, [None, 200], [2e10, 1e10, 1e10]) == 0.5
+    assert share_of(limit, [], [1e10]) is None
 
 
 def test_the_tables_say_who_is_not_there_and_why() -> None:
@@ -98,7 +106,7 @@ def test_the_tables_say_who_is_not_there_and_why() -> None:
     assert "**left out**: it is not installed" in text
     assert "**failed**: it said no" in text
     assert "50 (2 ×)" in text
-    assert "the llmsite 5.00" in text  # of the roofline
+    assert "held against what memory gave in it: the llmsite 0.75." in text
     assert "2026-01-01 on a machine; torch 1" in about(result())
 
 
