@@ -148,6 +148,7 @@ CHINESE: Mapping[str, str] = {
     "model_broken": "{path} 里的模型无法加载：{reason}",
     "out_of_memory": "内存不够装下 {model}：约需 {needed}，可用 {available}。详情请运行 `python manage.py models check {model}`。",
     "cannot_quantize": "{model} 不能以 {bits} 位加载：{reason}。需要 Llama 或 Qwen 类的模型、在处理器上运行，并装有 C 编译器（gcc 或 clang）。",
+    "cannot_adapt": "{model} 不能用在 {base} 上：{reason}。应为针对它训练的 LoRA 适配器（adapter_config.json 和 adapter_model.safetensors）。",
     "loading": "模型还在加载。",
     "empty": "消息是空的。",
     "context_overflow": "这条消息对模型来说太长：共 {used} 个 token，最多 {limit} 个。",

@@ -56,6 +56,13 @@ class CannotQuantize(EngineError):
     )
 
 
+class CannotAdapt(EngineError):
+    """`reason`: a clause without its full stop."""
+
+    code = "cannot_adapt"
+    sentence = "{model} cannot be served on {base}: {reason}. Expected a LoRA adapter (adapter_config.json, adapter_model.safetensors) made for it."
+
+
 class NotReady(EngineError):
     code = "loading"
     sentence = "The model is still loading."

@@ -47,6 +47,8 @@ class Loaded:
     """What one token of one conversation takes in it."""
     context: int | None
     """The longest text that the model was made for."""
+    shared: bool = False
+    """Another engine computes with the same weights: they must stay as they are."""
 
 
 def load(path: Path, *, name: str, device: str, dtype: str, offload: Path | None, progress: ProgressCallback, native: bool = False) -> Loaded:

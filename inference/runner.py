@@ -255,10 +255,11 @@ class Unquantized(Exception):
     """This model cannot be decoded from quantised weights here. The text says why, as a clause."""
 
 
-def choose_runner(model: Any, *, max_rows: int, max_cells: int, native: Native | None = None, bits: int | None = None) -> Runner:
+def choose_runner(model: Any, *, max_rows: int, max_cells: int, native: Native | None = None, bits: int | None = None, pack: bool = True) -> Runner:
     """The fastest runner that computes what the model does: in C, else a SlotRunner, else a TurnRunner. Warms the model up on the way.
 
-    `bits`: quantise the weights to so many, which only the decoder in C does. Raises Unquantized.
+    `bits`: quantise the weights to so many, which only the decoder in C does. `pack`: torch may put the weights in another order, which gives up
+    those that the model had. Raises Unquantized.
     """
     turns = TurnRunner(model)
     tolerance = TOLERANCE.get(model.dtype, TOLERANCE_16_BIT)
@@ -278,7 +279,7 @@ def choose_runner(model: Any, *, max_rows: int, max_cells: int, native: Native |
     if not all(type(layer) is DynamicLayer for layer in DynamicCache(config=model.config).layers):
         log.info("the model keeps more than keys and values of all tokens: its answers are decoded in turns")
         return turns
-    if model.device.type == "cpu" and not hasattr(model, "hf_device_map"):
+    if pack and model.device.type == "cpu" and not hasattr(model, "hf_device_map"):
         pack_linears(model)  # not before: state-space models look at their layers' weights
     slots = SlotRunner(model, max_rows=max_rows, max_cells=max_cells)
     if not _agree(slots, turns, tolerance):

@@ -88,6 +88,7 @@ class TransformersEngine:
         self._builder: PromptBuilder
         self._vocabulary: Vocabulary
         self._loop: DecodeLoop | None = None
+        self._loaded: Loaded | None = None
         self._cells = self._cell_bytes = 0
         self._stopping = False
         self._thread: threading.Thread | None = None
@@ -97,6 +98,13 @@ class TransformersEngine:
         if self._info is None:
             raise NotReady
         return self._info
+
+    @property
+    def loaded(self) -> Loaded | None:
+        """The model as torch has it, for adapters on it. None where its weights were given up for quantised ones. Raises NotReady."""
+        if self._loop is None:
+            raise NotReady
+        return self._loaded
 
     @property
     def decoded(self) -> int:
@@ -173,13 +181,11 @@ class TransformersEngine:
         import torch
 
         from inference.decode_loop import DecodeLoop
-        from inference.loading import choose_threads, eos_ids, load
+        from inference.loading import choose_threads, eos_ids
         from inference.vocabulary import Vocabulary
 
         library = native.result()
-        loaded = load(
-            self._path, name=self._name, device=self._device, dtype=self._dtype, offload=self._offload, progress=report, native=library is not None
-        )
+        loaded = self._read_model(report, native=library is not None)
         torch.set_num_threads(self._threads or choose_threads(loaded.weight_bytes))  # for this thread, which decodes
         self._vocabulary = Vocabulary(loaded.tokenizer, path=str(self._path), eos_ids=eos_ids(loaded.generation, loaded.model))
         cells = max(loaded.cache_bytes // loaded.cell_bytes, SMALLEST_CONTEXT)
@@ -192,8 +198,14 @@ class TransformersEngine:
         info = self._describe(loaded, window)
         if not self._stopping:
             self._info = info
+            self._loaded = None if self._quantize else loaded
         scheduler = Scheduler(max_rows=self._max_streams, max_cells=cells)
         return DecodeLoop(runner, _sampler(runner), scheduler, eos_ids=self._vocabulary.eos_ids)
+
+    def _read_model(self, report: ProgressCallback, *, native: bool) -> Loaded:
+        from inference.loading import load
+
+        return load(self._path, name=self._name, device=self._device, dtype=self._dtype, offload=self._offload, progress=report, native=native)
 
     def _choose_runner(self, loaded: Loaded, library: ctypes.CDLL | None, cells: int) -> Runner:
         from inference.loading import native_threads
@@ -201,7 +213,9 @@ class TransformersEngine:
 
         native = Native(library, self._threads or native_threads(loaded.weight_bytes)) if library is not None else None
         try:
-            return choose_runner(loaded.model, max_rows=self._max_streams, max_cells=cells, native=native, bits=self._quantize)
+            return choose_runner(
+                loaded.model, max_rows=self._max_streams, max_cells=cells, native=native, bits=self._quantize, pack=not loaded.shared
+            )
         except Unquantized as reason:
             raise CannotQuantize(model=self._name, bits=self._quantize, reason=str(reason)) from reason
 
@@ -294,7 +308,7 @@ class TransformersEngine:
     async def stop(self) -> None:
         self._stopping = True
         decode_loop, thread = self._loop, self._thread
-        self._loop = self._info = None
+        self._loop = self._info = self._loaded = None
         if decode_loop is not None:
             decode_loop.close()
         self._thread = None

@@ -58,6 +58,8 @@ class ModelConfig:
     engine: str = "transformers"
     path: str = ""
     """transformers: a folder, or a hub name that was downloaded."""
+    base: str = ""
+    """transformers: `path` is a LoRA adapter's folder, and this the name of the model that it is for."""
     base_url: str = ""
     model: str = ""
     """openai: the backend's own name for the model."""
@@ -176,7 +178,7 @@ def load_config(env: Mapping[str, str] = os.environ, root: Path = ROOT) -> Confi
         port=_integer("the port", env.get("LLMSITE_PORT") or server.get("port", 8000), 1, 65535),
         open=_switch("LLMSITE_OPEN", env.get("LLMSITE_OPEN"), server.get("open", False)),
         model=env.get("LLMSITE_MODEL") or str(model.get("default", EMBEDDED_MODEL)),
-        models={name: _model(name, fields) for name, fields in _table(table, "models").items()},
+        models=_models(_table(table, "models")),
         embeddings={name: _embedding(name, fields) for name, fields in _table(table, "embeddings").items()},
         max_streams=_integer("max_streams", env.get("LLMSITE_MAX_STREAMS") or model.get("max_streams", 8), 1, 1024),
         quantize=_quantize("quantize", env.get("LLMSITE_QUANTIZE") or model.get("quantize", "")),
@@ -231,6 +233,14 @@ def _table(table: Mapping[str, Any], name: str) -> Mapping[str, Any]:
     return value
 
 
+def _models(tables: Mapping[str, Any]) -> dict[str, ModelConfig]:
+    models = {name: _model(name, fields) for name, fields in tables.items()}
+    for model in models.values():
+        if model.base in models and (models[model.base].base or models[model.base].engine != "transformers"):
+            raise ConfigError(f"[models.{model.name}]: base must name a whole model of the engine transformers, and {model.base} is none.")
+    return models
+
+
 def _model(name: str, table: Any) -> ModelConfig:
     where = f"[models.{name}]"
     if not isinstance(table, Mapping):
@@ -244,6 +254,8 @@ def _model(name: str, table: Any) -> ModelConfig:
     if missing := [key for key in needed if not table.get(key)]:
         raise ConfigError(f"{where}: {missing[0]} is missing; an engine of kind {engine} needs it.")
     _quantize(f"{where}: quantize", table.get("quantize", ""))
+    if table.get("base"):
+        _adapter(where, table)
     return ModelConfig(name=name, **{**table, "parameters": tuple(table.get("parameters", ())), "backends": backends})
 
 
@@ -276,6 +288,14 @@ def _backend(where: str, table: Mapping[str, Any]) -> BackendConfig:
     if "max_streams" in table:
         _integer(f"{where}: max_streams", table["max_streams"], 1, 1024)
     return BackendConfig(**{"name": urlsplit(url).netloc.rpartition("@")[2], **table, "weight": float(weight)})
+
+
+def _adapter(where: str, table: Mapping[str, Any]) -> None:
+    """What an adapter shares with its base it cannot choose."""
+    if table.get("engine", "transformers") != "transformers":
+        raise ConfigError(f"{where}: base names the model that an adapter is for; only an engine of kind transformers has adapters.")
+    if chosen := [key for key in ("device", "dtype", "quantize", "offload") if table.get(key)]:
+        raise ConfigError(f"{where}: {chosen[0]} is the base model's, and belongs into its table.")
 
 
 def _quantize(what: str, value: Any) -> str:

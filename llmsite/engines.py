@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from inference.catalog import FoundModel, found_models, resolve
 from inference.engine import Engine
-from inference.errors import ModelNotFound
+from inference.errors import CannotAdapt, ModelNotFound
 from inference.types import Sampling
 from llmsite.config import BackendConfig, Config, ModelConfig
 
@@ -71,20 +71,50 @@ def is_remote(model: ModelConfig) -> bool:
 
 
 def folder_of(config: Config, model: ModelConfig) -> Path:
-    """Where a local model lies. Raises ModelNotFound."""
+    """Where a local model lies; of an adapter, the model that it is for. Raises ModelNotFound."""
+    if model.base:
+        base = config.models.get(model.base)
+        return folder_of(config, base) if base else resolve(model.base, config.models_dir, config.embedded_model)
     return resolve(model.path, config.models_dir, config.embedded_model)
 
 
 def build_engine(config: Config, model: ModelConfig | None = None) -> Engine:
     """The engine of `model` (None: of the default one), not started. Raises EngineError when there is no such model."""
     model = model or default_model(config)
-    defaults = Sampling(**{name: tuple(value) if name == "stop" else value for name, value in model.sampling.items()})
+    defaults = _sampling(model)
     max_streams = model.max_streams or config.max_streams
     if model.engine == FAKE:
         return _fake(model, max_streams)
     if model.engine == "openai":
         return _openai(model, defaults, model.max_streams or max(16, max_streams))
     return _transformers(config, model, defaults, max_streams)
+
+
+def build_adapter(config: Config, model: ModelConfig, base: Engine) -> Engine:
+    """The engine of an adapter on the weights of its base's engine, which is started. Raises CannotAdapt."""
+    from inference.adapter_engine import AdapterEngine
+    from inference.transformers_engine import TransformersEngine
+
+    if not isinstance(base, TransformersEngine):
+        raise CannotAdapt(model=model.name, base=model.base, reason="its weights are not here")
+    return AdapterEngine(
+        base,
+        adapter_folder(config, model),
+        name=model.name,
+        max_streams=model.max_streams or config.max_streams,
+        max_context=model.context_window,
+        defaults=_sampling(model),
+    )
+
+
+def adapter_folder(config: Config, model: ModelConfig) -> Path:
+    """As it is named, or below the folder of downloaded and trained models."""
+    named = Path(model.path).expanduser()
+    return named if named.is_dir() else config.models_dir / named
+
+
+def _sampling(model: ModelConfig) -> Sampling:
+    return Sampling(**{name: tuple(value) if name == "stop" else value for name, value in model.sampling.items()})
 
 
 def _fake(model: ModelConfig, max_streams: int) -> Engine:

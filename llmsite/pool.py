@@ -5,7 +5,7 @@ model holds it from the moment of asking, and what is held is never unloaded. Wh
 loaded first takes no more answers: those that come for it wait until it has made room and is loaded again. So that two models that do not fit
 together do more than load, each stays at least as long as its loading took.
 
-Two models on one base (adapters, say) would be two names of one `_Slot`: `_slot` is where a name becomes one.
+An adapter computes with the weights of its base: it holds its base's slot for as long as it is loaded itself, so that the base stays, and is one.
 """
 
 from __future__ import annotations
@@ -54,8 +54,11 @@ class View:
 class _Slot:
     """One model: its engine when it is loaded, and who wants it. All of it is guarded by the pool's lock."""
 
-    def __init__(self, model: ModelConfig) -> None:
+    def __init__(self, model: ModelConfig, base: _Slot | None = None) -> None:
         self.model = model
+        self.base = base
+        """Of an adapter: the model whose weights it computes with."""
+        self.holds_base = False
         self.engine: Engine | None = None
         self.starting: Engine | None = None
         self.loading: Future[Engine] | None = None
@@ -71,6 +74,11 @@ class _Slot:
         """What `error` says in a phone's words: that tells no paths."""
 
     @property
+    def weightless(self) -> bool:
+        """Loading it takes no memory to speak of, and need not wait for its turn."""
+        return is_remote(self.model) or self.base is not None
+
+    @property
     def state(self) -> State:
         if self.engine is not None:
             return "ready"
@@ -78,9 +86,11 @@ class _Slot:
 
 
 class EnginePool:
-    """`known` looks up the models by name, the default one first. `room` says whether a model fits beside engines, in a thread.
+    """`known` looks up the models by name, the default one first. `adapt` builds an adapter's engine on its base's. `room` says whether a model fits
+    beside engines, in a thread.
 
-    `keep`: so many local models stay loaded at most; 0: as many as there is memory for. Any thread may call; nothing but `use` and `close` awaits.
+    `keep`: so many local models stay loaded at most, an adapter not counted beside its base; 0: as many as there is memory for. Any thread may call;
+    nothing but `use` and `close` awaits.
     """
 
     def __init__(
@@ -88,11 +98,13 @@ class EnginePool:
         known: Callable[[], Mapping[str, ModelConfig]],
         build: Callable[[ModelConfig], Engine],
         *,
+        adapt: Callable[[ModelConfig, Engine], Engine] | None = None,
         room: Callable[[ModelConfig, Sequence[Engine]], Room] = lambda model, loaded: "fits",
         keep: int = 0,
     ) -> None:
         self._known = known
         self._build = build
+        self._adapt = adapt
         self._room = room
         self._keep = keep
         self._changed = threading.Condition()
@@ -122,7 +134,10 @@ class EnginePool:
     def view(self, name: str) -> View:
         with self._changed:
             slot = self._slots.get(name)
-            return View(slot.state, slot.progress, slot.info, slot.error) if slot else View("idle", None, None, None)
+            if slot is None:
+                return View("idle", None, None, None)
+            first = slot.base if slot.base is not None and slot.base.loading is not None else slot
+            return View(slot.state, first.progress if slot.loading is not None else None, slot.info, slot.error)
 
     def cause(self, name: str) -> BaseException | None:
         """What a model failed with, for the owner: as it was raised."""
@@ -171,7 +186,7 @@ class EnginePool:
                     raise NotReady
                 if slot.error is not None and slot.failed_at >= since:
                     raise slot.error
-                leaving = slot.leaving
+                leaving = slot.leaving or (slot.base.leaving if slot.base is not None else None)
                 if leaving is None:
                     slot.users += 1
                     return slot, slot.engine or self._begin(slot)
@@ -189,7 +204,7 @@ class EnginePool:
             model = self._models.get(name)
             if model is None:
                 raise NoModel(name=name, known=", ".join(self._models))
-            slot = self._slots[name] = _Slot(model)
+            slot = self._slots[name] = _Slot(model, self._slot(model.base) if model.base else None)
         return slot
 
     def _begin(self, slot: _Slot) -> Future[Engine]:
@@ -199,7 +214,7 @@ class EnginePool:
             slot.loading.set_running_or_notify_cancel()  # so that a caller who stops waiting cannot cancel it for the others
             slot.progress = LoadProgress("waiting")
             slot.error = slot.cause = None
-            if is_remote(slot.model):
+            if slot.weightless:
                 threading.Thread(target=self._load, args=(slot,), name=f"starting {slot.model.name}", daemon=True).start()
             else:
                 self._pending.put(slot)
@@ -216,27 +231,46 @@ class EnginePool:
 
     def _load(self, slot: _Slot) -> None:
         try:
-            engine = self._build(slot.model)
+            engine = self._build(slot.model) if slot.base is None else self._build_on(slot, slot.base)
             began = self._load_where_there_is_room(slot, engine)
         except _NotWanted:
-            return
+            self._let_base_go(slot)
         except BaseException as error:
+            self._let_base_go(slot)
             self._end_failed(slot, error)
         else:
             self._end_ready(slot, engine, monotonic() - began)
+
+    def _build_on(self, slot: _Slot, base: _Slot) -> Engine:
+        """An adapter's engine, once its base is loaded. From here on it holds the base."""
+        assert self._adapt is not None, "a pool with adapters is told how to build them"
+        with self._changed:
+            if self._closed:
+                raise NotReady
+            base.users += 1
+            slot.holds_base = True
+            found = base.engine or self._begin(base)
+        return self._adapt(slot.model, found.result() if isinstance(found, Future) else found)
+
+    def _let_base_go(self, slot: _Slot) -> None:
+        """What an adapter's engine took with it when it was made, if it was."""
+        with self._changed:
+            held, slot.holds_base = slot.holds_base, False
+        if held and slot.base is not None:
+            self._leave(slot.base)
 
     def _load_where_there_is_room(self, slot: _Slot, engine: Engine) -> float:
         """Returns when the loading itself began."""
         tight = False
         while True:
             self._check_wanted(slot)
-            room: Room = "fits" if is_remote(slot.model) else self._make_room(slot, tight=tight)
+            room: Room = "fits" if slot.weightless else self._make_room(slot, tight=tight)
             began = monotonic()
             try:
                 self._start(slot, engine)
                 return began
             except OutOfMemory:
-                if room == "never" or is_remote(slot.model) or not self._others(slot):
+                if room == "never" or slot.weightless or not self._others(slot):
                     raise
                 tight = True  # the figures were too hopeful
 
@@ -318,7 +352,7 @@ class EnginePool:
             engine.share_cache(len(engines))
 
     def _too_many(self, others: list[_Slot]) -> bool:
-        return bool(self._keep) and len(others) >= self._keep
+        return bool(self._keep) and sum(other.base is None for other in others) >= self._keep
 
     def _unload_one(self, others: list[_Slot]) -> bool:
         """False when all are held."""
@@ -332,6 +366,7 @@ class EnginePool:
         log.info("unloading %s: another model needs the room", slot.model.name)
         _stop(engine)
         del engine
+        self._let_base_go(slot)
         self._share()
         give_back()
         return True

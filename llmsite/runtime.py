@@ -31,7 +31,7 @@ from llmsite import lock
 from llmsite.computer import computer_id
 from llmsite.config import Config, ModelConfig
 from llmsite.embeddings import Embeddings
-from llmsite.engines import build_engine, default_model, known_models
+from llmsite.engines import build_adapter, build_engine, default_model, known_models
 from llmsite.held_database import hold_open
 from llmsite.model_list import model_list
 from llmsite.network import Address
@@ -66,6 +66,7 @@ class Runtime:
         self.pool = EnginePool(
             lambda: known_models(config, default),
             lambda model: build(config, model),
+            adapt=lambda model, base: build_adapter(config, model, base),
             room=lambda model, loaded: room_for(config, model, loaded),
             keep=config.keep_loaded,
         )

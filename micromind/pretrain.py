@@ -1,17 +1,18 @@
 """Pretraining, next-token prediction on everything: `python -m micromind.pretrain --size tiny --data FOLDER`.
 
-Needs the tokenizer stage's folder. The loop is transformers' Trainer.
+Needs the tokenizer stage's folder, or with --model goes on from the weights and the tokenizer of a model. The loop is transformers' Trainer.
 """
 
 from __future__ import annotations
 
+import argparse
 import logging
 from pathlib import Path
 
 import numpy as np
 import torch
 from torch.utils.data import Dataset
-from transformers import PreTrainedTokenizerBase, Qwen3ForCausalLM, Trainer, TrainingArguments
+from transformers import PreTrainedModel, PreTrainedTokenizerBase, Qwen3ForCausalLM, Trainer, TrainingArguments
 
 from micromind import config, data, folders
 from micromind.prepare import prepared
@@ -19,6 +20,8 @@ from micromind.problems import StageError, command
 from micromind.stage import Run, parser, train_on
 
 log = logging.getLogger(__name__)
+
+SHAPE = ("hidden", "layers", "heads", "kv_heads", "feed_forward")
 
 
 class Rows(Dataset[dict[str, torch.Tensor]]):
@@ -54,25 +57,51 @@ def new_model(tokenizer: PreTrainedTokenizerBase, **shape: int) -> Qwen3ForCausa
     return Qwen3ForCausalLM(config.model_config(vocabulary=len(tokenizer), pad_id=tokenizer.pad_token_id, eos_id=tokenizer.eos_token_id, **shape))
 
 
+def _options(argv: list[str] | None) -> argparse.Namespace:
+    made = parser("pretrain", __doc__)
+    made.add_argument("--model", type=Path, help="go on from this model, with its tokenizer and shape, in place of random weights")
+    made.add_argument("--tokenizer", type=Path, help="folder with the tokenizer (default: that of the tokenizer stage)")
+    for name in SHAPE:
+        made.add_argument(f"--{name.replace('_', '-')}", type=int, help="of the network, in place of the size's")
+    options = made.parse_args(argv)
+    if options.model and (options.tokenizer or _given_shape(options)):
+        made.error("--model brings its own tokenizer and shape: leave the others out")
+    if not options.model:
+        options.tokenizer = options.tokenizer or folders.stage_folder(options.root.parent / "training", options.size, "tokenizer")
+    return options
+
+
+def _network(run: Run) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
+    """The model to train: that of --model, or a new one of the size's shape with what was given in its place."""
+    if run.options.model:
+        return folders.load(run.options.model)
+    tokenizer = folders.load_tokenizer(run.options.tokenizer)
+    return new_model(tokenizer, **run.size.shape() | _given_shape(run.options)), tokenizer
+
+
+def _given_shape(options: argparse.Namespace) -> dict[str, int]:
+    return {name: getattr(options, name) for name in SHAPE if getattr(options, name)}
+
+
 @command
 def main(argv: list[str] | None = None) -> None:
-    options_parser = parser("pretrain", __doc__)
-    options_parser.add_argument("--tokenizer", type=Path, help="folder with the tokenizer (default: that of the tokenizer stage)")
-    options = options_parser.parse_args(argv)
-    options.tokenizer = options.tokenizer or folders.stage_folder(options.root.parent / "training", options.size, "tokenizer")
-    run = Run("pretrain", options)
+    run = Run("pretrain", _options(argv))
+    options = run.options
+    if shape := _given_shape(options):
+        run.asked["size"] += "".join(f", {name} {value}" for name, value in shape.items())
     if not run.begin():
         return
-    tokenizer = folders.load_tokenizer(options.tokenizer)
+    model, tokenizer = _network(run)
     if len(tokenizer) > np.iinfo(np.uint16).max:
-        raise StageError(f"{options.tokenizer} has {len(tokenizer)} entries; a network of these sizes takes at most {np.iinfo(np.uint16).max}.")
+        raise StageError(
+            f"{options.model or options.tokenizer} has {len(tokenizer)} entries; a network of these sizes takes at most {np.iinfo(np.uint16).max}."
+        )
     options.data = prepared(options.data, options.root, limit=run.limit)
     rows = packed(run, tokenizer)
     if len(rows) < run.plan.batch:
         raise StageError(f"The data fills {len(rows)} rows of {run.plan.length} tokens, and --batch is {run.plan.batch}.")
     log.info("%.2f M tokens in %d rows", rows.size / 1e6, len(rows))
     run.data = {"files": data.read_from(options.data, "pretrain"), "rows": len(rows), "tokens": rows.size}
-    model = new_model(tokenizer, **run.size.shape())
     model.config.use_cache = False
     train_on(run, lambda: Trainer(model=model, args=run.arguments(TrainingArguments), train_dataset=Rows(rows)))
     run.finish(model, tokenizer)

@@ -196,3 +196,16 @@ def test_a_model_may_have_several_servers(tmp_path: Path) -> None:
 def test_servers_that_cannot_be(tmp_path: Path, toml: str, sentence: str) -> None:
     with pytest.raises(ConfigError, match=sentence):
         load(tmp_path, toml)
+
+
+def test_an_adapter_names_its_base(tmp_path: Path) -> None:
+    config = load(tmp_path, '[models.cook]\npath = "lora/adapter"\nbase = "micromind"\n')
+    assert (config.models["cook"].base, config.models["cook"].path) == ("micromind", "lora/adapter")
+    for more, sentence in (
+        ('engine = "openai"\nbase_url = "http://x/v1"\nmodel = "m"\n', "only an engine of kind transformers has adapters"),
+        ('dtype = "bf16"\n', "dtype is the base model's, and belongs into its table"),
+        ('[models.micromind]\npath = "a"\nbase = "b"\n', "base must name a whole model of the engine transformers, and micromind is none"),
+        ('[models.micromind]\nengine = "fake"\n', "base must name a whole model of the engine transformers, and micromind is none"),
+    ):
+        with pytest.raises(ConfigError, match=sentence):
+            load(tmp_path, f'[models.cook]\npath = "lora/adapter"\nbase = "micromind"\n{more}')

@@ -7,13 +7,14 @@ from typing import Any
 import pytest
 from django.conf import settings
 
+from inference.adapter_engine import AdapterEngine
 from inference.balanced_engine import BalancedEngine
-from inference.errors import ModelNotFound
+from inference.errors import CannotAdapt, ModelNotFound
 from inference.fake import FakeEngine
 from inference.openai_engine import OpenAIEngine
 from inference.transformers_engine import TransformersEngine
 from llmsite.config import BackendConfig, ModelConfig
-from llmsite.engines import build_engine, default_model, known_models
+from llmsite.engines import build_adapter, build_engine, default_model, folder_of, known_models
 from tests.llmsite.test_models_command import TINY, put
 
 
@@ -96,3 +97,15 @@ def test_several_servers_are_one_engine() -> None:
     engine = build_engine(config("big", big=ModelConfig(name="big", engine="openai", model="m", backends=backends)))
     assert isinstance(engine, BalancedEngine)
     assert [(v.name, v.weight, v.max_streams) for v in engine.views()] == [("a", 2.0, 3), ("b", 1.0, 16)]
+
+
+def test_an_adapter_is_built_on_its_base(place: Any) -> None:
+    adapter = ModelConfig(name="cook", path="lora/adapter", base="Owner/Small")
+    (place.models_dir / "lora" / "adapter").mkdir(parents=True)
+    base = build_engine(place, known_models(place)["Owner/Small"])
+    engine = build_adapter(place, adapter, base)
+    assert isinstance(engine, AdapterEngine)
+    assert (engine._base, engine._path, engine._name) == (base, place.models_dir / "lora" / "adapter", "cook")
+    assert folder_of(place, adapter) == folder_of(place, known_models(place)["Owner/Small"])
+    with pytest.raises(CannotAdapt, match="cook cannot be served on Owner/Small: its weights are not here"):
+        build_adapter(place, adapter, FakeEngine(name="Owner/Small"))

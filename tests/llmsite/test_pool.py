@@ -527,3 +527,78 @@ def test_it_keeps_what_it_knows_of_a_model_that_was_unloaded() -> None:
         await bench.pool.close()
 
     asyncio.run(go())
+
+
+# --- adapters ---
+
+
+def with_adapters(bench: Bench) -> Bench:
+    """Models "a+" and "a++" on the weights of a."""
+    bench.models |= {name: ModelConfig(name=name, path=name, base="a") for name in ("a+", "a++")}
+    bench.pool._adapt = lambda model, base: Adapter(bench, model, base)
+    bench.pool.models()
+    return bench
+
+
+class Adapter(Loading):
+    def __init__(self, bench: Bench, model: ModelConfig, base: Engine) -> None:
+        super().__init__(bench, model)
+        self.base = base
+
+
+async def test_an_adapter_is_loaded_on_its_base_which_is_loaded_once(make_bench: MakeBench) -> None:
+    bench = with_adapters(make_bench())
+    engines = await asyncio.gather(*(bench.touch(name) for name in ("a+", "a++", "a", "a+")))
+    assert bench.events.count("load a") == 1
+    assert engines[0] is engines[3]
+    assert engines[0] is not engines[1]
+    assert isinstance(engines[0], Adapter)
+    assert isinstance(engines[1], Adapter)
+    assert engines[0].base is engines[1].base is engines[2]
+
+
+async def test_a_base_stays_while_an_adapter_on_it_is_in_use(make_bench: MakeBench) -> None:
+    bench = with_adapters(make_bench(keep=1))
+    async with AsyncExitStack() as stack:
+        await bench.hold(stack, "a+")
+        other = asyncio.create_task(bench.touch("b"))
+        await until(lambda: bench.pool._slots["a"].leaving is not None)
+        late = asyncio.create_task(bench.touch("a+"))
+        await asyncio.sleep(0.02)
+        assert bench.states() == {"a": "ready", "a+": "ready", "b": "loading"}
+    assert (await other).info.name == "b"
+    assert bench.events[:7] == ["load a", "ready a", "load a+", "ready a+", "stop a+", "stop a", "load b"]
+    assert (await late).info.name == "a+"
+    assert bench.states() == {"a": "ready", "a+": "ready"}
+
+
+async def test_an_adapter_does_not_count_beside_its_base(make_bench: MakeBench) -> None:
+    bench = with_adapters(make_bench(keep=1))
+    for name in ("a", "a+", "a++", "a"):
+        await bench.touch(name)
+    assert bench.states() == {"a": "ready", "a+": "ready", "a++": "ready"}
+    await bench.touch("b")
+    assert bench.states() == {"b": "ready"}
+
+
+@pytest.mark.parametrize("fails", ["a", "a+"])
+async def test_an_adapter_that_cannot_be_loaded_lets_its_base_go(make_bench: MakeBench, fails: str) -> None:
+    bench = with_adapters(make_bench(keep=1))
+    bench.failures[fails] = [BrokenModel(path="x", reason="it is broken.")]
+    with pytest.raises(BrokenModel):
+        await bench.touch("a+")
+    assert bench.pool._slots["a"].users == 0
+    await bench.touch("b")
+    assert bench.states() == {"a+": "failed", "b": "ready"} | ({"a": "failed"} if fails == "a" else {})
+    assert (await bench.touch("a+")).info.name == "a+"
+
+
+async def test_while_the_base_loads_the_adapter_tells_how_far_it_is(make_bench: MakeBench) -> None:
+    bench = with_adapters(make_bench())
+    gate = bench.shut("a")
+    loading = asyncio.create_task(bench.touch("a+"))
+    await until(lambda: "load a" in bench.events)
+    assert bench.pool.view("a+") == dataclasses.replace(bench.pool.view("a+"), state="loading", progress=LoadProgress("loading the weights", 0.5))
+    gate.set()
+    await loading
+    assert bench.pool.view("a+").progress is None

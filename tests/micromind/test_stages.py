@@ -85,6 +85,25 @@ def test_tokenizer_and_pretraining(tmp_path: Path, everywhere: list[str], caplog
     assert "finished already" in caplog.text
 
 
+def test_pretraining_goes_on_from_a_model(tmp_path: Path, base: Path, everywhere: list[str]) -> None:
+    pretrain.main([*everywhere, "--model", str(base), "--rate", "0.01"])
+    folder = tmp_path / "models" / "micromind-tiny-pretrain"
+    assert check_finished(folder, "pretrain")["parent"] == str(base)
+    assert changed(base, folder)
+    assert AutoModelForCausalLM.from_pretrained(folder).config.hidden_size == 16
+    with pytest.raises(SystemExit):
+        pretrain.main([*everywhere, "--model", str(base), "--layers", "2"])
+
+
+def test_pretraining_takes_another_shape(tmp_path: Path, base: Path, everywhere: list[str]) -> None:
+    shape = ["--hidden", "32", "--layers", "3", "--heads", "2", "--kv-heads", "1", "--feed-forward", "48"]
+    pretrain.main([*everywhere, "--tokenizer", str(base), *shape])
+    made = AutoModelForCausalLM.from_pretrained(tmp_path / "models" / "micromind-tiny-pretrain").config
+    assert (made.hidden_size, made.num_hidden_layers, made.head_dim, made.intermediate_size) == (32, 3, 16, 48)
+    with pytest.raises(SystemExit):  # the folder holds a run of another shape
+        pretrain.main([*everywhere, "--tokenizer", str(base), *shape, "--layers", "2"])
+
+
 @pytest.mark.parametrize(
     ("main", "name", "more"),
     [(sft.main, "sft", []), (dpo.main, "dpo", []), (reason.main, "reason", []), (grpo.main, "grpo", ["--batch", "4", "--length", "8"])],

@@ -88,7 +88,7 @@ class Command(BaseCommand):
             for m in found
         ]
         for model in config.models.values():
-            where = f"{model.model} {_where(model)}" if is_remote(model) else model.path or model.engine
+            where = f"{model.model} {_where(model)}" if is_remote(model) else _place(model)
             rows.append((model.name, "-", f"llmsite.toml: {where}"))
         rows += [(name, "-", "download not finished") for name in unfinished_downloads(config.models_dir)]
         if not rows:
@@ -127,6 +127,8 @@ class Command(BaseCommand):
 
     def _check(self, config: Config, options: dict[str, Any]) -> int:
         named = config.models.get(options["name"])
+        if named and named.base:  # an adapter takes what its base takes
+            return self._check(config, options | {"name": named.base})
         if named and named.engine != "transformers":
             where = f"{named.model} {_where(named)}" if is_remote(named) else f"of kind {named.engine}"
             self.stdout.write(f"{named.name} is {where}: nothing is loaded on this computer.")
@@ -168,6 +170,11 @@ class Command(BaseCommand):
 
 def _where(model: ModelConfig) -> str:
     return f"at {', '.join(one.name for one in model.backends)}" if model.backends else f"at {model.base_url}"
+
+
+def _place(model: ModelConfig) -> str:
+    """What a table of llmsite.toml says about where its model lies."""
+    return f"{model.path}, an adapter on {model.base}" if model.base else model.path or model.engine
 
 
 class _Bar:
