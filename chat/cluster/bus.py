@@ -29,7 +29,7 @@ NAME = f"{PREFIX}name"
 """The server's .local name, while one of its processes publishes it."""
 
 BEAT_S = 1.0
-LEASE_S = 5.0
+LEASE_S = 4.0
 FENCE_S = 3600
 KEPT_ENTRIES = 12_000
 """Of the log, at GATHER_S a minute at least."""

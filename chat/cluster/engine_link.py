@@ -89,7 +89,8 @@ class EngineLink:
         for task in [*self._tasks, *self._answering.values()]:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
-        await self._bus.close()
+        with suppress(BusDown):
+            await self._bus.close()
 
     # --- what runs come to ---
 

@@ -27,7 +27,7 @@ ASK_S = 20.0
 """How long an answer is waited for; storing a message may wait for a busy database."""
 AGAIN_S = 4.0
 """A request without an answer is sent again after this: Redis may have lost it."""
-GRACE_S = 4.0
+GRACE_S = 3.0
 """So long the lock is missing before another process makes final what its holder left."""
 REAP_S = 60.0
 """Longer than making everything final takes."""

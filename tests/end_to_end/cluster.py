@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 import os
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
-from signal import SIGKILL, SIGTERM
+from signal import SIGKILL
 from typing import Any
 
 import psutil
@@ -65,13 +64,6 @@ class Unit(Server):
         log = self.data / "logs" / f"llmsite-{self.name}.log"
         return f"--- {self.name} ---\n{said[-3000:]}\n{log.read_text('utf-8', 'replace')[-6000:] if log.exists() else ''}"
 
-    async def end_politely(self) -> int:
-        assert self.process is not None
-        self.process.send_signal(SIGTERM)
-        code = await asyncio.to_thread(self.process.wait, LIMIT_S)
-        self.kill()
-        return code
-
 
 class Cluster:
     """An engine process and web processes, each started by hand: `webs[0]` and `webs[1]` are servers to a Client."""
@@ -87,8 +79,10 @@ class Cluster:
         return [self.engine, *self.webs]
 
     def start(self) -> Cluster:
+        """Start what does not run, and wait until the model answers at every web process."""
         for unit in self.units:
-            unit.begin()
+            if unit.process is None:
+                unit.begin()
         for web in self.webs:
             web.until_ready()
         return self
@@ -122,11 +116,3 @@ def until(happened: Callable[[], Any], what: str) -> Any:
         assert time.monotonic() < limit, f"waited too long for {what}"
         time.sleep(0.05)
     return found
-
-
-@contextlib.contextmanager
-def running(cluster: Cluster) -> Iterator[Cluster]:
-    try:
-        yield cluster.start()
-    finally:
-        cluster.kill()

@@ -23,7 +23,7 @@ LIMIT_S = 90.0
 """How long anything may take on a busy machine. No test measures with it; it only ends what hangs."""
 LOG_TAIL = 6000
 
-Kind = Literal["serve", "uvicorn", "daphne", "runserver"]
+Kind = Literal["serve", "workers", "uvicorn", "daphne", "runserver"]
 
 
 def free_port() -> int:
@@ -38,6 +38,8 @@ def command(kind: Kind, port: int) -> list[str]:
     match kind:
         case "serve":
             return [python, "manage.py", "serve", "--host", "127.0.0.1", "--port", str(port), "--no-qr"]
+        case "workers":
+            return [*command("serve", port), "--workers", "2"]
         case "uvicorn":
             return [python, "-m", "uvicorn", "llmsite.asgi:application", "--lifespan", "on", "--port", str(port), "--no-access-log"]
         case "daphne":
