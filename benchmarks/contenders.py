@@ -102,8 +102,8 @@ class Ours(Contender):
         options = {"temperature": 0, "repetition_penalty": 1.0, "max_tokens": self.max_tokens}
         return await burst(f"ws://127.0.0.1:{self.port}/ws/chat/?v=1", clients, options)
 
-    def read_stamps(self, kind: str) -> dict[str, list[float]]:
-        """When each piece of each run was "decoded" or "yielded"."""
+    def read_stamps(self, kind: str) -> dict[str, list[list[float]]]:
+        """When each token of each piece of each run was "decoded" or "yielded"."""
         lines = map(json.loads, self.stamps.read_text().splitlines())
         return {line["run"]: line[kind] for line in lines}
 

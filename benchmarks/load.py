@@ -92,11 +92,12 @@ async def _frames(socket: ClientConnection) -> AsyncIterator[tuple[float, dict[s
         yield received, json.loads(text)
 
 
-def added_ms(answers: list[Answer], stamps: dict[str, list[float]]) -> list[float]:
-    """For each piece of text: milliseconds from its stamp to the client that read it."""
+def added_ms(answers: list[Answer], stamps: dict[str, list[list[float]]]) -> list[float]:
+    """For each token: milliseconds from its stamp to the client that read it. `stamps`: of each run's pieces of text, the times of their tokens."""
     return [
-        (received - stamps[answer.run][piece - 1]) * 1000
+        (received - stamp) * 1000
         for answer in answers
         for first, last, received in answer.received
         for piece in range(first, last + 1)
+        for stamp in stamps[answer.run][piece - 1]
     ]

@@ -59,17 +59,18 @@ def one_round(ours: Ours, load: Load, answers_each: int) -> Json:
     answers = [answer for burst in bursts for answer in burst["answers"]]
     stamps = ours.read_stamps("decoded")
     added = [
-        (when - stamps[answer["run"]][piece - 1]) * 1000
+        (when - decoded) * 1000
         for answer in answers
         for first, last, when in answer["pieces"]
         for piece in range(first, last + 1)
+        for decoded in stamps[answer["run"]][piece - 1]
     ]
     tokens = sum(answer["tokens"] for answer in answers)
     return {
         "tokens_per_s": tokens / seconds,
         "tokens_per_answer": tokens / len(answers),
         "lost": sum(answer["lost"] for answer in answers),
-        "pieces_per_frame": len(added) / sum(len(answer["pieces"]) for answer in answers),
+        "tokens_per_frame": len(added) / sum(len(answer["pieces"]) for answer in answers),
         "added_p50_ms": percentile(added, 0.5),
         "added_p99_ms": percentile(added, 0.99),
         "of_process": server / sum(used.values()),
@@ -104,7 +105,7 @@ def at_fifty(options: Namespace) -> Json:
         "tokens_per_s": figures["pieces"] / figures["seconds"],
         "tokens_per_answer": options.words,
         "lost": figures["lost"],
-        "pieces_per_frame": figures["pieces"] / figures["frames"],
+        "tokens_per_frame": figures["pieces"] / figures["frames"],
         "added_p50_ms": figures["added_p50_ms"],
         "added_p99_ms": figures["added_p99_ms"],
         "of_process": None,
@@ -116,7 +117,7 @@ def at_fifty(options: Namespace) -> Json:
 ROWS = (
     ("tokens/s in all", "tokens_per_s", "{:.0f}"),
     ("tokens an answer", "tokens_per_answer", "{:.0f}"),
-    ("pieces of text in a frame", "pieces_per_frame", "{:.2f}"),
+    ("tokens in a frame", "tokens_per_frame", "{:.2f}"),
     ("from the engine's thread to the phone, p50", "added_p50_ms", "{:.2f} ms"),
     ("the same, p99", "added_p99_ms", "{:.1f} ms"),
     ("**the server's share of the computer's processor time**", "of_machine", "{:.1%}"),

@@ -25,11 +25,12 @@ from inference.types import Delta, Finish, Prompt
 ROOT = Path(__file__).resolve().parent.parent
 STAMPS = Path(os.environ["BENCH_STAMPS"])
 ENGINE_ONLY = bool(os.environ.get("BENCH_ENGINE_ONLY"))
-_decoded: dict[str, list[float]] = {}
+_decoded: dict[str, list[list[float]]] = {}
+"""By answer: for each piece of text the times of the tokens that it came to be of."""
 
 
 def _stamp_decoding() -> None:
-    """In the engine's thread: the earliest moment at which a piece exists."""
+    """In the engine's thread: the earliest moment at which a token's text exists."""
     from inference.decode_loop import DecodeLoop, Event
     from inference.scheduler import Run
 
@@ -37,7 +38,12 @@ def _stamp_decoding() -> None:
 
     def stamped(self: DecodeLoop, run: Run, event: Event) -> None:
         if isinstance(event, Delta) and event.text:
-            _decoded.setdefault(run.id, []).append(monotonic())
+            pieces = _decoded.setdefault(run.id, [])
+            last = run.owner.pending[-1] if run.owner.pending else None
+            if isinstance(last, Delta) and last.channel == event.channel and last.text:
+                pieces[-1].append(monotonic())  # it leaves with the one before it
+            else:
+                pieces.append([monotonic()])
         elif isinstance(event, Finish) and ENGINE_ONLY:
             _write(json.dumps({"run": run.id, "decoded": _decoded.pop(run.id, []), "threads": _threads()}))
         post(self, run, event)
@@ -61,12 +67,12 @@ def _stamp_stream() -> None:
     stream = TransformersEngine.stream
 
     async def stamped(self: TransformersEngine, prompt: Prompt) -> AsyncGenerator[Delta | Finish, None]:
-        yielded: list[float] = []
+        yielded: list[list[float]] = []
         async with aclosing(stream(self, prompt)) as events:
             async for event in events:
                 if isinstance(event, Delta):
                     if event.text:
-                        yielded.append(monotonic())
+                        yielded.append([monotonic()] * max(1, event.tokens))
                 else:
                     line = {"run": prompt.id, "decoded": _decoded.pop(prompt.id, []), "yielded": yielded, "threads": _threads()}
                     _write(json.dumps(line))

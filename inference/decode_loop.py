@@ -1,7 +1,8 @@
 """The thread that decodes: reads a piece of the prompts that wait, decodes one token of every answer, and again, until there is nothing to do.
 
 Answers join and leave between steps. Whoever wants no more sets `Answer.gone`, which is looked at before each forward pass, so that at most one
-more token is decoded. Events go to the asyncio side through one `call_soon_threadsafe` per step and event loop.
+more token is decoded. Events go to the asyncio side through one `call_soon_threadsafe` per step and event loop, or per some steps that follow each
+other fast.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ import logging
 import threading
 import time
 from collections import deque
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from inference.errors import DecodingFailed, EngineDead, EngineError
@@ -38,8 +39,11 @@ PAUSE_S = 0.15
 SHELF_TOKENS = 32_768
 """Of answers that are over, so many tokens are kept at most, in no more than half of the cache: a laptop's memory is for other things, too."""
 
+HOLD_S = 0.002
+"""What an answer gets within this time leaves together. Nobody sees hundreds of frames a second, and each costs this computer's processor, the air and
+the phone something. First tokens and ends never wait."""
+
 Event = Delta | Finish | Exception
-Post = tuple["asyncio.Queue[Event]", Event]
 
 
 @dataclass(eq=False, slots=True)
@@ -55,6 +59,8 @@ class Answer:
     """Its reader wants no more."""
     first: float | None = None
     """When its first token was decoded."""
+    pending: list[Event] = field(default_factory=list)
+    """What is still to go to the queue."""
 
 
 class DecodeLoop:
@@ -73,7 +79,10 @@ class DecodeLoop:
         self._tidy = False
         """The cache is to be given back when there is nothing to do."""
         self._ended = False
-        self._posts: dict[asyncio.AbstractEventLoop, list[Post]] = {}
+        self._pending: dict[asyncio.AbstractEventLoop, list[Answer]] = {}
+        """Those with something pending."""
+        self._urgent = False
+        self._sent_at = 0.0
         self._read_speed = 0.0
         """Prompt tokens per second, smoothed."""
         self.dead: EngineDead | None = None
@@ -119,6 +128,7 @@ class DecodeLoop:
                         self._tidy = False
                         self._runner.clear()
                         self._make_room()
+                    self._send()
                     self._wake.wait()
                 else:
                     self._step()
@@ -146,15 +156,19 @@ class DecodeLoop:
                 self._scheduler.add(run)
         self._drop_gone()
         self._scheduler.admit()
-        self._send()
+        if self._urgent:
+            self._send()
 
     def _step(self) -> None:
         self.steps += 1
         self._begin_from_shelf()
         chunks = self._scheduler.chunks(self._budget())
+        if chunks:  # that takes long
+            self._send()
         if not (chunks and self._mixed is not None and self.dead is None and self._read_and_decode(chunks)):
             self._read_then_decode(chunks)
-        self._send()
+        if self._urgent or time.perf_counter() - self._sent_at >= HOLD_S:
+            self._send()
 
     def _read_then_decode(self, chunks: list[Chunk]) -> None:
         for group in self._scheduler.together(chunks):
@@ -311,6 +325,7 @@ class DecodeLoop:
         run.output.append(token)
         if answer.first is None:
             answer.first = time.perf_counter()
+            self._urgent = True
         reason: EngineFinish | None = None
         if token in self._eos_ids:
             reason = "stop"
@@ -392,13 +407,26 @@ class DecodeLoop:
 
     def _post(self, run: Run, event: Event) -> None:
         answer: Answer = run.owner
-        self._posts.setdefault(answer.loop, []).append((answer.queue, event))
+        pending = answer.pending
+        if not pending:
+            self._pending.setdefault(answer.loop, []).append(answer)
+        last = pending[-1] if pending else None
+        if isinstance(event, Delta) and isinstance(last, Delta) and last.channel == event.channel:
+            pending[-1] = Delta(last.text + event.text, event.channel, last.tokens + event.tokens)
+        else:
+            pending.append(event)
+        if not isinstance(event, Delta):
+            self._urgent = True
 
     def _send(self) -> None:
-        if not self._posts:
+        if not self._pending:
             return
-        posts, self._posts = self._posts, {}
-        for loop, batch in posts.items():
+        pending, self._pending, self._urgent, self._sent_at = self._pending, {}, False, time.perf_counter()
+        for loop, answers in pending.items():
+            batch = []
+            for answer in answers:
+                batch.append((answer.queue, answer.pending))
+                answer.pending = []
             try:
                 loop.call_soon_threadsafe(_deliver, batch)
             except RuntimeError:  # the loop is closed: nobody is left to read
@@ -409,6 +437,7 @@ def _ids(chunk: Chunk) -> list[int]:
     return chunk.run.ids[chunk.start : chunk.start + chunk.count]
 
 
-def _deliver(batch: list[Post]) -> None:
-    for queue, event in batch:
-        queue.put_nowait(event)
+def _deliver(batch: list[tuple[asyncio.Queue[Event], list[Event]]]) -> None:
+    for queue, events in batch:
+        for event in events:
+            queue.put_nowait(event)

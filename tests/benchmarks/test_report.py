@@ -36,9 +36,9 @@ def test_ratios_are_taken_round_by_round() -> None:
     assert ratios(ours, theirs) == {"tokens_per_s": 3.0, "first": 0.5}
 
 
-def test_a_merged_frame_counts_for_each_of_its_pieces() -> None:
+def test_a_merged_frame_counts_for_each_of_its_tokens() -> None:
     answer = Answer(asked=0.0, run="r", received=[(1, 1, 10.001), (2, 4, 10.010)])
-    assert added_ms([answer], {"r": [10.0, 10.002, 10.004, 10.006]}) == pytest.approx([1, 8, 6, 4])
+    assert added_ms([answer], {"r": [[10.0], [10.002], [10.004, 10.005], [10.006]]}) == pytest.approx([1, 8, 6, 5, 4])
 
 
 def test_targets_are_reached_or_missed() -> None:

@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 import torch
 
+from inference import decode_loop
 from inference.errors import DecodingFailed, EngineDead, NotReady
 from inference.native_runner import NativeRunner
 from inference.transformers_engine import TransformersEngine
@@ -174,6 +175,26 @@ async def test_one_call_of_the_event_loop_for_all_answers_of_a_step(start_engine
     assert engine.decoded >= 8 * 40
     assert calls <= 2 * (engine.steps - steps)
     assert calls < engine.decoded / 3
+
+
+async def test_what_is_decoded_in_a_moment_leaves_together_but_first_and_last_at_once(
+    start_engine: StartEngine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    engine = await start_engine()
+    never_end(engine)
+    prompt = await prepare(engine, sampling=Sampling(max_tokens=40).over(LONG))
+    monkeypatch.setattr(decode_loop, "HOLD_S", 0.0)
+    apart = [event async for event in engine.stream(prompt)]
+    monkeypatch.setattr(decode_loop, "HOLD_S", 3600.0)
+    together = [event async for event in engine.stream(prompt)]
+    assert len(apart) > 20
+    first, rest, last = together
+    assert isinstance(first, Delta)
+    assert isinstance(rest, Delta)
+    assert first == apart[0]
+    assert first.text + rest.text == "".join(event.text for event in apart if isinstance(event, Delta))
+    assert first.tokens + rest.tokens == sum(event.tokens for event in apart if isinstance(event, Delta))
+    assert isinstance(last, Finish)
 
 
 async def test_a_loop_that_is_gone_hurts_nobody(start_engine: StartEngine) -> None:
