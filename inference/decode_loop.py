@@ -40,8 +40,8 @@ SHELF_TOKENS = 32_768
 """Of answers that are over, so many tokens are kept at most, in no more than half of the cache: a laptop's memory is for other things, too."""
 
 HOLD_S = 0.002
-"""What an answer gets within this time leaves together. Nobody sees hundreds of frames a second, and each costs this computer's processor, the air and
-the phone something. First tokens and ends never wait."""
+"""What an answer gets within this time leaves together. Nobody sees hundreds of frames a second, and each costs the computer, the air and the phone
+something. First tokens and ends never wait."""
 
 Event = Delta | Finish | Exception
 
