@@ -22,7 +22,9 @@ async def healthz(request: HttpRequest) -> JsonResponse:
     if "who" in request.GET:
         return JsonResponse(body)
     if runtime.state == "loading":
-        return JsonResponse(body | {"step": runtime.progress.step, "progress": runtime.progress.fraction}, status=503)
+        response = JsonResponse(body | {"step": runtime.progress.step, "progress": runtime.progress.fraction}, status=503)
+        response._has_been_logged = True  # type: ignore[attr-defined]  # to Django every 503 is an error for the log
+        return response
     if runtime.state == "failed":
         return JsonResponse(body, status=503)
     try:

@@ -95,10 +95,19 @@ def _sqlite(path: Path) -> dict[str, object]:
     }
 
 
+CONNECTIONS = 8
+"""So many connections to PostgreSQL one of several processes has at most."""
+
+
 def _database(url: str) -> dict[str, object]:
     if not url:
         return _sqlite(CONFIG.data / "llmsite.sqlite3")
-    return {**dj_database_url.parse(url, conn_max_age=600, conn_health_checks=True)}
+    if CONFIG.role == "all":
+        return {**dj_database_url.parse(url, conn_max_age=600, conn_health_checks=True)}
+    # Each request has a thread of its own, and with that a connection: of several processes, together more than PostgreSQL takes.
+    shared = dj_database_url.parse(url, conn_max_age=0, conn_health_checks=True)
+    options = {**shared.get("OPTIONS", {}), "pool": {"min_size": 1, "max_size": CONNECTIONS, "timeout": 30}}
+    return {**shared, "OPTIONS": options}
 
 
 DATABASES = {"default": _database(CONFIG.database_url)}

@@ -66,10 +66,6 @@ class BusDown(Exception):
     """Redis does not answer; str(error) holds no password."""
 
 
-class NoRedisPackage(Exception):
-    """The Python package redis is not installed."""
-
-
 @dataclass(frozen=True, slots=True)
 class Entry:
     """One entry of a stream, to be written."""
@@ -108,7 +104,7 @@ class Bus:
     """Redis on the event loop. Whatever fails raises BusDown; nothing is tried again here."""
 
     def __init__(self, url: str) -> None:
-        """Raises NoRedisPackage, ValueError for an address that is none. Connects when it is first used."""
+        """Raises ValueError for an address that is none. Connects when it is first used."""
         asynchronous = _package().asyncio
         self._redis = asynchronous.Redis.from_url(
             url, socket_timeout=TIMEOUT_S, socket_connect_timeout=TIMEOUT_S, decode_responses=True, retry=None, retry_on_error=[]
@@ -181,7 +177,7 @@ class SyncBus:
     """Redis from a thread: what the engine process's heart and the supervisor need."""
 
     def __init__(self, url: str) -> None:
-        """Raises NoRedisPackage, ValueError for an address that is none."""
+        """Raises ValueError for an address that is none."""
         self._redis = _package().Redis.from_url(
             url, socket_timeout=TIMEOUT_S, socket_connect_timeout=TIMEOUT_S, decode_responses=True, retry=None, retry_on_error=[]
         )
@@ -272,9 +268,8 @@ def _flat(entries: Any) -> Iterable[tuple[str, Mapping[str, str]]]:
 
 
 def _package() -> Any:
-    try:
-        import redis
-        import redis.asyncio
-    except ImportError as error:
-        raise NoRedisPackage from error
+    """Imported only where it is used: a server of one process has no Redis, and need not have the package."""
+    import redis
+    import redis.asyncio
+
     return redis

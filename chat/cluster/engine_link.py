@@ -56,7 +56,7 @@ class EngineLink:
         self._dirty: dict[UUID, Update] = {}
         self._out: list[Entry] = []
         self._pumps: dict[UUID, _Pump] = {}
-        self._answering: OrderedDict[str, asyncio.Task[None]] = OrderedDict()
+        self._answering: OrderedDict[str, asyncio.Task[Json]] = OrderedDict()
         self._writer = Writer(bus, self._collect)
         self._relay = Relay(id, self._post_news)
         self._tasks: list[asyncio.Task[None]] = []
@@ -145,15 +145,19 @@ class EngineLink:
             calls.end_calls(UUID(device) for device in devices)
 
     def _take(self, request: Json) -> None:
-        """Once each: a web process that is not sure whether Redis took its request sends it again. One that is too late has been refused there."""
-        id_ = request["id"]
-        if id_ in self._answering or request["until"] < time.time():
+        """Carried out once each: a web process that hears nothing sends its request again, and gets the same answer. One that is too late has been
+        refused there."""
+        id_, web = request["id"], request["web"]
+        before = self._answering.get(id_)
+        if before is None and request["until"] < time.time():
             return
-        self._answering[id_] = asyncio.create_task(self._answer(request), name=f"asked to {request['ask']}")
+        if before is None:
+            before = self._answering[id_] = asyncio.create_task(self._answer(request), name=f"asked to {request['ask']}")
+        before.add_done_callback(lambda answered: None if answered.cancelled() else self._post(web, answered.result()))
         while len(self._answering) > REMEMBERED and next(iter(self._answering.values())).done():
             self._answering.popitem(last=False)
 
-    async def _answer(self, request: Json) -> None:
+    async def _answer(self, request: Json) -> Json:
         answer: Json = {"id": request["id"]}
         try:
             answer["ok"] = await self._handlers[request["ask"]](request)
@@ -161,7 +165,7 @@ class EngineLink:
             answer["error"] = messages.error_said(error) or {"kind": "internal"}
             if answer["error"]["kind"] == "internal":
                 log.exception("what a web process asked for failed")
-        self._post(request["web"], answer)
+        return answer
 
     def _post(self, web: str, message: Json) -> None:
         self._out.append(Entry(inbox_of(web), dumps(message)))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from importlib.util import find_spec
 from typing import TYPE_CHECKING
 
 from django.db import connection
@@ -19,10 +20,12 @@ PACKAGES = "requirements-scale.txt"
 
 def meeting_place(config: Config) -> SyncBus:
     """The Redis where the processes meet; it answers, and the database is one for several processes. Raises Stopped."""
-    from chat.cluster.bus import BusDown, NoRedisPackage, SyncBus, place_of
+    from chat.cluster.bus import BusDown, SyncBus, place_of
 
     if sys.platform == "win32":
         raise Stopped(Exit.USAGE, say("scale.windows"))
+    if missing := [name for name in ("redis", "psycopg_pool") if find_spec(name) is None]:
+        raise Stopped(Exit.INSTALL, say("scale.no_package", names=", ".join(missing), file=PACKAGES))
     if not config.redis_url:
         raise Stopped(Exit.USAGE, say("scale.no_redis_url"))
     if connection.vendor == "sqlite":
@@ -30,8 +33,6 @@ def meeting_place(config: Config) -> SyncBus:
     try:
         bus = SyncBus(config.redis_url)
         bus.ping()
-    except NoRedisPackage as error:
-        raise Stopped(Exit.INSTALL, say("scale.no_package", file=PACKAGES)) from error
     except ValueError as error:
         raise Stopped(Exit.USAGE, say("scale.bad_redis_url")) from error
     except BusDown as error:

@@ -149,8 +149,8 @@ SENTENCES: dict[str, tuple[str, str]] = {
         "多进程需要 PostgreSQL，而当前是 SQLite：请设置 DATABASE_URL，例如 postgres://用户@127.0.0.1/llmsite。",
     ),
     "scale.no_package": (
-        "Several processes need the Python package redis: python -m pip install -r {file}",
-        "多进程需要 Python 组件 redis：python -m pip install -r {file}",
+        "Several processes need more Python packages ({names}): python -m pip install -r {file}",
+        "多进程需要更多 Python 组件（{names}）：python -m pip install -r {file}",
     ),
     "scale.engine_ready": ("The engine process is ready.", "引擎进程已就绪。"),
     "scale.engine_waits": (

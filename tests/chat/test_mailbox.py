@@ -154,3 +154,21 @@ async def test_a_closed_mailbox_listens_no_more() -> None:
     mailbox.watch(talk)
     mailbox.close()
     assert not talk.wakes
+
+
+async def test_a_log_that_has_become_shorter_is_sent_from_its_start() -> None:
+    """Its process died, and less is stored of the run than this socket was sent."""
+    pieces = [Piece("answer", text) for text in "abc"]
+    run, socket = Talk(log_of(pieces, end=False)), Socket()
+    box = Mailbox(socket.send)
+    task = asyncio.create_task(box.deliver())
+    box.watch(run)
+    await settle()
+    assert socket.got[-1].seq == 3  # type: ignore[attr-defined]
+    stored = log_of(pieces[:1])
+    run.log, stored.run = stored, run.log.run
+    for wake in tuple(run.wakes):
+        wake()
+    await settle()
+    assert [frame.type for frame in socket.got[-3:]] == ["start", "stream", "end"]  # type: ignore[attr-defined]
+    task.cancel()

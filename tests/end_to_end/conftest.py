@@ -19,6 +19,9 @@ from tests.redis import program as redis_program
 FreshServer = Callable[..., Server]
 
 SHARED: list[tuple[Kind, str]] = [("serve", "sqlite"), ("uvicorn", "postgres"), ("daphne", "sqlite")]
+if os.environ.get("LLMSITE_TEST_WORKERS"):
+    # The same tests on a server of several processes: LLMSITE_TEST_WORKERS=1 pytest tests/end_to_end -k workers
+    SHARED = [("workers", "postgres")]
 
 
 @pytest.hookimpl(hookwrapper=True)
@@ -59,8 +62,9 @@ def folder() -> Iterator[Path]:
 def _shared(request: pytest.FixtureRequest, folder: Path) -> Iterator[Server]:
     kind, database = request.param
     url = request.getfixturevalue("postgres").database() if database == "postgres" else ""
+    more = {"REDIS_URL": request.getfixturevalue("redis").url(62)} if kind == "workers" else {}
     # A folder of its own each time: pytest may end it and start it again, and its log must not tell of the one before.
-    server = Server(kind, Path(tempfile.mkdtemp(prefix=f"shared-{kind}-{database}-", dir=folder)), database_url=url)
+    server = Server(kind, Path(tempfile.mkdtemp(prefix=f"shared-{kind}-{database}-", dir=folder)), database_url=url, environment=more)
     try:
         yield server.start()
     finally:

@@ -9,10 +9,14 @@ from itertools import count
 from pathlib import Path
 from uuid import uuid4
 
+import openai
 import pytest
 
-from tests.end_to_end.client import Client
-from tests.end_to_end.cluster import Cluster
+from tests.end_to_end.client import Client, Refused
+from tests.end_to_end.cluster import Cluster, until
+from tests.end_to_end.http import ask
+from tests.end_to_end.phones import api_key, me, pair, submit
+from tests.end_to_end.server import LIMIT_S, Server
 from tests.end_to_end.store import Store
 from tests.postgres import Postgres
 from tests.redis import Redis
@@ -111,3 +115,99 @@ async def test_what_changes_at_one_is_told_at_the_other(cluster: Cluster) -> Non
     async with Client(cluster.webs[0]) as one, Client(cluster.webs[1]) as two:
         run = await one.ask("hello", conversation=str(uuid4()))
         await two.until(lambda: any(f["type"] == "changed" and f["conversation"] == run.conversation for f in two.frames), "`changed`")
+
+
+async def test_revoking_at_one_shuts_out_at_the_other(cluster: Cluster) -> None:
+    one, two = cluster.webs
+    phone = await asyncio.to_thread(pair, one)
+    sockets = [await Client(web, headers=phone).connect() for web in (one, two)]
+    device = (await asyncio.to_thread(me, two, phone))["device"]
+    assert await asyncio.to_thread(submit, two, "/pair/device/", {"device": str(device["id"]), "action": "revoke"}) == 302
+    for socket in sockets:
+        await socket.gone()
+        assert socket.closed is not None
+        assert socket.closed[0] == 4401
+
+
+async def test_limits_on_answers_hold_over_processes(cluster: Cluster) -> None:
+    one, two = cluster.webs
+    phone = await asyncio.to_thread(pair, one)
+    async with Client(one, headers=phone) as here, Client(two, headers=phone) as there:
+        runs = [await client.say("!say 900", conversation=str(uuid4())) for client in (here, there) for _ in range(6)]
+        for client in (here, there):
+            with pytest.raises(Refused) as refused:
+                await client.say("one more", conversation=str(uuid4()))
+            assert refused.value.code == "too_many_answers"
+        for run in runs:
+            await here.send(type="stop", run=run.run)
+        await here.until(lambda: all(run.end is not None for run in runs[:6]), "the ends")
+
+
+# --- /v1/ ----------------------------------------------------------------------------------------------------------------------------
+
+
+def calls_of(server: Server, name: str) -> list[tuple[object, ...]]:
+    return Store(server).rows(
+        "SELECT r.status, r.finish_reason, r.completion_tokens FROM chat_run r JOIN chat_device d ON d.id = r.device_id WHERE d.name = ?", name
+    )
+
+
+@pytest.fixture
+def program(cluster: Cluster) -> Iterator[openai.OpenAI]:
+    """Another program, at the second web process."""
+    web = cluster.webs[1]
+    with openai.OpenAI(base_url=f"{web.http}/v1", api_key=api_key(web, "program"), max_retries=0, timeout=LIMIT_S) as client:
+        yield client
+
+
+def test_other_programs_are_answered(cluster: Cluster, program: openai.OpenAI) -> None:
+    assert next(model.id for model in program.models.list()) == "fake"
+    whole = program.chat.completions.create(model="FAKE", messages=[{"role": "user", "content": "hello 世界"}])
+    assert (whole.choices[0].message.content, whole.model) == ("echo: hello 世界", "fake")
+    assert whole.usage is not None
+    assert whole.usage.completion_tokens == 3
+    stream = program.chat.completions.create(model="fake", messages=[{"role": "user", "content": "!say 40"}], stream=True)
+    assert "".join(chunk.choices[0].delta.content or "" for chunk in stream) == words(40)
+    with pytest.raises(openai.NotFoundError) as unknown:
+        program.chat.completions.create(model="none", messages=[{"role": "user", "content": "hi"}])
+    assert unknown.value.code == "model_not_found"
+    with pytest.raises(openai.InternalServerError) as failed:
+        program.chat.completions.create(model="fake", messages=[{"role": "user", "content": "!fail 0"}])
+    assert failed.value.code == "decoding_failed"
+
+
+def test_who_hangs_up_at_a_web_process_stops_the_decoding(cluster: Cluster) -> None:
+    web = cluster.webs[0]
+    with openai.OpenAI(base_url=f"{web.http}/v1", api_key=api_key(web, "hangs up"), max_retries=0, timeout=LIMIT_S) as client:
+        with client.chat.completions.create(model="fake", messages=[{"role": "user", "content": "!say 4000"}], stream=True) as stream:
+            next(iter(stream))
+        ((_, reason, tokens),) = until(lambda: [row for row in calls_of(web, "hangs up") if row[0] == "done"], "the end of the call")
+    assert reason == "stopped"
+    assert isinstance(tokens, int)
+    assert tokens < 4000
+
+
+def test_a_key_that_is_revoked_at_one_ends_its_calls_at_the_other(cluster: Cluster) -> None:
+    one, two = cluster.webs
+    key = api_key(one, "revoked")
+    ((device,),) = Store(one).rows("SELECT id FROM chat_device WHERE name = ?", "revoked")
+    with openai.OpenAI(base_url=f"{two.http}/v1", api_key=key, max_retries=0, timeout=LIMIT_S) as client:
+        stream = client.chat.completions.create(model="fake", messages=[{"role": "user", "content": "!say 4000"}], stream=True)
+        next(iter(stream))
+        assert submit(one, "/pair/device/", {"device": str(device), "action": "revoke"}) == 302
+        with pytest.raises(openai.APIError) as ended:
+            list(stream)
+    assert ended.value.code == "invalid_api_key"
+
+
+# --- what is asked over HTTP ---------------------------------------------------------------------------------------------------------
+
+
+def test_each_process_says_the_same_of_the_server(cluster: Cluster) -> None:
+    health = [ask(web, "GET", "/healthz").json for web in cluster.webs]
+    assert [(one["status"], one["model"]) for one in health] == [("ready", "fake")] * 2
+    assert health[0]["computer"] == health[1]["computer"] != ""
+    models = [ask(web, "GET", "/api/models").json for web in cluster.webs]
+    assert models[0] == models[1]
+    assert (models[0][0]["name"], models[0][0]["state"]) == ("fake", "ready")
+    assert ask(cluster.webs[1], "GET", "/").status == 200
