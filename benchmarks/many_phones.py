@@ -1,7 +1,10 @@
 """Many phones at one server: 500 that only stay connected, and 64 answers streamed at once, on SQLite and on PostgreSQL. The engine is the fake one,
 which gives each answer 50 pieces a second, so what is measured is the server.
 
-python -m benchmarks.many_phones [--idle 500] [--streams 64] [--words 1000] [--rounds 3] [--databases sqlite,postgres] [--json FILE] [--write]
+With `processes` among the databases: an engine process and two web processes that meet in Redis, on PostgreSQL, half of the phones at each.
+
+python -m benchmarks.many_phones [--idle 500] [--streams 64] [--words 1000] [--rounds 3] [--databases sqlite,postgres,processes] [--json FILE]
+    [--write]
 """
 
 from __future__ import annotations
@@ -17,15 +20,19 @@ import time
 import urllib.request
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
+from itertools import zip_longest
 from pathlib import Path
 from statistics import median
 from typing import Any
 
-from benchmarks.contenders import ROOT, Contender
+import psutil
+
+from benchmarks.contenders import ROOT, Contender, free_port
 from benchmarks.report import percentile
 from benchmarks.sections import replace_section
 from benchmarks.serve import machine
 from tests.postgres import Postgres, programs
+from tests.redis import Redis
 
 Json = dict[str, Any]
 PERFORMANCE = ROOT / "docs" / "performance.md"
@@ -68,6 +75,64 @@ class Server(Contender):
         return [json.loads(line) for line in self.stamps.read_text().splitlines()]
 
 
+class Processes(Server):
+    """Ours as an engine process and web processes, each on a port of its own."""
+
+    WEBS = 2
+
+    def __init__(self, folder: Path, streams: int, database_url: str, redis: Redis) -> None:
+        super().__init__(folder, streams, database_url)
+        self.redis = redis
+        self.environment["REDIS_URL"] = redis.url()
+        self.ports = [self.port, *(free_port() for _ in range(self.WEBS - 1))]
+        self.webs: list[subprocess.Popen[bytes]] = []
+
+    def command(self) -> list[str]:
+        return [sys.executable, "-m", "benchmarks.many_server", "engine"]
+
+    def start(self) -> None:
+        super().start()
+        for port in self.ports:
+            command = [sys.executable, "manage.py", "serve", "--web", "--host", "127.0.0.1", "--port", str(port), "--no-qr"]
+            self.webs.append(subprocess.Popen(command, cwd=ROOT, env=self.environment, stdin=subprocess.DEVNULL, stdout=self._log, stderr=self._log))
+
+    def is_ready(self) -> bool:
+        return all(answers_ready(port) for port in self.ports)
+
+    def __exit__(self, *error: object) -> None:
+        for web in self.webs:
+            web.kill()
+            web.wait()
+        super().__exit__(*error)
+
+    def memory(self) -> int:
+        return sum(int(process.memory_info().rss) for process in self._processes())
+
+    def cpu_s(self) -> float:
+        return sum(self.cpu_of_each())
+
+    def cpu_of_each(self) -> list[float]:
+        """Seconds: the engine process, then the web processes."""
+        return [used(process) for process in self._processes()]
+
+    def _processes(self) -> list[psutil.Process]:
+        assert self.process is not None
+        return [psutil.Process(self.process.pid), *(psutil.Process(web.pid) for web in self.webs)]
+
+
+def used(process: psutil.Process) -> float:
+    times = process.cpu_times()
+    return float(times.user + times.system)
+
+
+def answers_ready(port: int) -> bool:
+    try:
+        with urllib.request.urlopen(f"http://127.0.0.1:{port}/healthz", timeout=5) as answer:
+            return bool(answer.status == 200)
+    except OSError:
+        return False
+
+
 class Load:
     """The phones' process."""
 
@@ -77,10 +142,16 @@ class Load:
         )
 
     def tell(self, **order: Any) -> Json:
+        self.send(**order)
+        return self.hear()
+
+    def send(self, **order: Any) -> None:
         assert self.process.stdin is not None
-        assert self.process.stdout is not None
         self.process.stdin.write(json.dumps(order).encode() + b"\n")
         self.process.stdin.flush()
+
+    def hear(self) -> Json:
+        assert self.process.stdout is not None
         line = self.process.stdout.readline()
         if not line:
             raise RuntimeError("the phones' process has ended")
@@ -91,18 +162,41 @@ class Load:
         self.process.wait()
 
 
+class Loads:
+    """Phones at several ports, in turn: the first at the first, the second at the second, and so on."""
+
+    def __init__(self, ports: Sequence[int]) -> None:
+        self.loads = [Load(port) for port in ports]
+
+    def tell(self, **order: Any) -> Json:
+        """`open` is dealt out; what is asked is asked everywhere at once. Answers come in the order of the phones."""
+        for number, load in enumerate(self.loads):
+            load.send(**{name: value[number :: len(self.loads)] if name == "open" else value for name, value in order.items()})
+        heard = [load.hear() for load in self.loads]
+        told: Json = {"closed": sum(one["closed"] for one in heard)}
+        if "answers" in heard[0]:
+            told |= {"began": min(one["began"] for one in heard), "ended": max(one["ended"] for one in heard)}
+            told["answers"] = [answer for row in zip_longest(*(one["answers"] for one in heard)) for answer in row if answer is not None]
+        return told
+
+    def end(self) -> None:
+        for load in self.loads:
+            load.end()
+
+
 def measure(server: Server, options: argparse.Namespace) -> list[Json]:
     """All rounds of one server. The memory of an idle phone is in the first."""
     tokens = server.devices(options.idle + options.streams)
     talking, idle = tokens[: options.streams], tokens[options.streams :]
     with server:
-        load = Load(server.port)
+        ports = server.ports if isinstance(server, Processes) else [server.port]
+        load = Loads(ports)
         try:
             load.tell(open=talking)
             load.tell(ask=["!say 100"])  # so that everything has been loaded and made once
             time.sleep(SETTLE_S)
             before = server.memory()
-            others = Load(server.port)
+            others = Loads(ports)
             try:
                 others.tell(open=idle)
                 time.sleep(SETTLE_S)
@@ -116,10 +210,11 @@ def measure(server: Server, options: argparse.Namespace) -> list[Json]:
     return [figures | {"bytes_per_idle": per_idle, "idle_closed": closed} for figures in rounds]
 
 
-def one_round(server: Server, load: Load, tokens: Sequence[str], words: int) -> Json:
-    cpu_s = server.cpu_s()
+def one_round(server: Server, load: Loads, tokens: Sequence[str], words: int) -> Json:
+    before = cpu_of_each(server)
     seen = load.tell(ask=[f"!say {words}"])
-    cpu_s = server.cpu_s() - cpu_s
+    each = {name: seconds - before[name] for name, seconds in cpu_of_each(server).items()}
+    cpu_s = each["cpu_server"]
     notes = server.notes()
     yielded = {note["run"]: note["yielded"] for note in notes if "run" in note}
     answers: list[Json] = seen["answers"]
@@ -133,6 +228,7 @@ def one_round(server: Server, load: Load, tokens: Sequence[str], words: int) -> 
     seconds = seen["ended"] - seen["began"]
     writes = [note for note in notes if "transaction" in note and seen["began"] <= note["transaction"] <= seen["ended"]]
     return {
+        **{name: value / seconds for name, value in each.items()},
         "seconds": seconds,
         "pieces": len(added),
         "frames": sum(len(answer["pieces"]) for answer in answers),
@@ -152,6 +248,14 @@ def one_round(server: Server, load: Load, tokens: Sequence[str], words: int) -> 
         "transaction_max_ms": max(write["seconds"] for write in writes) * 1000,
         "writing": sum(write["seconds"] for write in writes) / seconds,
     }
+
+
+def cpu_of_each(server: Server) -> Json:
+    """Seconds of processor time so far, by who used it."""
+    if not isinstance(server, Processes):
+        return {"cpu_server": server.cpu_s()}
+    engine, *webs = server.cpu_of_each()
+    return {"cpu_server": engine + sum(webs), "cpu_engine": engine, "cpu_web": sum(webs) / len(webs), "cpu_redis": used(server.redis.process())}
 
 
 def bare(options: argparse.Namespace, folder: Path) -> float:
@@ -183,8 +287,12 @@ def run(options: argparse.Namespace) -> Json:
     with tempfile.TemporaryDirectory(prefix="llmsite-benchmark-") as folder:
         alone = bare(options, Path(folder))
         for kind in options.databases.split(","):
-            with database(kind) as url, tempfile.TemporaryDirectory(dir=folder) as own:
-                rounds = measure(Server(Path(own), options.streams, url), options)
+            with database(kind) as url, tempfile.TemporaryDirectory(dir=folder) as own, contextlib.ExitStack() as stack:
+                if kind == "processes":
+                    server: Server = Processes(Path(own), options.streams, url, stack.enter_context(Redis()))
+                else:
+                    server = Server(Path(own), options.streams, url)
+                rounds = measure(server, options)
             found[kind] = {name: median(figures[name] for figures in rounds) for name in rounds[0]}
             for name in ("lost", "wrong", "idle_closed", "added_max_ms", "transaction_max_ms"):
                 found[kind][name] = max(figures[name] for figures in rounds)
@@ -210,6 +318,9 @@ ROWS = (
     ("added per piece, p99", "added_p99_ms", "{:.1f} ms"),
     ("added per piece, most", "added_max_ms", "{:.0f} ms"),
     ("one processor core, the server with its engine", "cpu", "{:.0%}"),
+    ("of it, the engine process", "cpu_engine", "{:.0%}"),
+    ("of it, each web process", "cpu_web", "{:.0%}"),
+    ("beside it, Redis", "cpu_redis", "{:.0%}"),
     ("processor time per piece, all of it", "cpu_us_per_piece", "{:.0f} µs"),
     ("transactions that write, per second", "transactions_per_s", "{:.1f}"),
     ("statements that write, per second", "statements_per_s", "{:.1f}"),
@@ -236,7 +347,7 @@ def targets(result: Json) -> list[tuple[str, str, bool]]:
 
 def markdown(result: Json) -> str:
     kinds: dict[str, Json] = result["databases"]
-    titles = {"sqlite": "SQLite", "postgres": "PostgreSQL"}
+    titles = {"sqlite": "SQLite", "postgres": "PostgreSQL", "processes": "PostgreSQL, two web processes"}
     lines = [
         f"Measured on {result['when']} on {result['machine']}; the phones and PostgreSQL run on the same cores. {result['idle']} idle phones, "
         f"{result['streams']} answers at once of {result['words']} pieces each, 50 a second; {result['rounds']} rounds; medians, the greatest where "
@@ -246,8 +357,9 @@ def markdown(result: Json) -> str:
         "|---|" + "---:|" * len(kinds),
     ]
     for title, name, form in ROWS:
-        values = [row["bytes_per_idle"] / 1000 if name == "kb_per_idle" else row[name] for row in kinds.values()]
-        lines.append(f"| {title} | " + " | ".join(form.format(value) for value in values) + " |")
+        values = [row["bytes_per_idle"] / 1000 if name == "kb_per_idle" else row.get(name) for row in kinds.values()]
+        if any(value is not None for value in values):
+            lines.append(f"| {title} | " + " | ".join("–" if value is None else form.format(value) for value in values) + " |")
     lines += ["", "| target | came out | |", "|---|---:|---|"]
     lines += [f"| {what} | {came} | {'reached' if reached else '**missed**'} |" for what, came, reached in targets(result)]
     return "\n".join(lines)
@@ -259,7 +371,7 @@ def main() -> int:
     parser.add_argument("--streams", type=int, default=64)
     parser.add_argument("--words", type=int, default=1000, help="pieces of text in an answer, 50 a second (default: 1000, at most 1024)")
     parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--databases", default="sqlite,postgres")
+    parser.add_argument("--databases", default="sqlite,postgres,processes")
     parser.add_argument("--machine", help="what to call this computer in the report")
     parser.add_argument("--json", type=Path, help="write all figures to this file")
     parser.add_argument("--write", action="store_true", help="write the table into docs/performance.md")

@@ -68,7 +68,12 @@ def _time_transactions(out: IO[str]) -> None:
             _note(out, {"transaction": began[connection], "seconds": monotonic() - began[connection], "statements": writes[connection]})
 
     transaction.Atomic.__enter__, transaction.Atomic.__exit__ = entered, left  # type: ignore[method-assign]
-    connection_created.connect(lambda connection, **_: connection.execute_wrappers.append(counted), weak=False)
+
+    def count(connection: Any, **_: Any) -> None:
+        if counted not in connection.execute_wrappers:  # one that comes from a pool is made again and again
+            connection.execute_wrappers.append(counted)
+
+    connection_created.connect(count, weak=False)
 
 
 def _note(out: IO[str], line: dict[str, Any]) -> None:

@@ -10,6 +10,8 @@ import tempfile
 import time
 from pathlib import Path
 
+import psutil
+
 PASSWORD = "not-for-logs"
 START_S = 30.0
 
@@ -54,6 +56,10 @@ class Redis:
             assert self._process.poll() is None, (self._home / "log").read_text()
             assert time.monotonic() < until, "Redis does not answer"
             time.sleep(0.02)
+
+    def process(self) -> psutil.Process:
+        assert self._process is not None
+        return psutil.Process(self._process.pid)
 
     def stop(self) -> None:
         """At once, and with everything that it held."""
