@@ -26,6 +26,13 @@ PROXY_HEADERS = (
 """What proxies and tunnels add to a request that they pass on."""
 
 
+def is_passed_on(http_version: str, headers: Mapping[str, str]) -> bool:
+    """True where a proxy shows itself: by its headers, or as nginx does when it was told nothing: it then speaks HTTP/1.0, as no browser does, and
+    names this computer as the host; with the recipe for WebSockets that is copied most, it sends `Connection: upgrade` with everything, in small
+    letters, as no browser does either. What forwards bytes and adds nothing cannot be told from this computer's own browser."""
+    return any(name in headers for name in PROXY_HEADERS) or http_version == "1.0" or headers.get("connection") == "upgrade"
+
+
 @dataclass(frozen=True)
 class Client:
     """A device that may chat, and the name under which it waits in the queue."""
@@ -60,7 +67,7 @@ def caller_of(scope: Mapping[str, Any]) -> Caller:
     client = scope.get("client") or ("", 0)
     scheme, _, credentials = headers.get("authorization", "").partition(" ")
     token = credentials.strip() if scheme.lower() == "bearer" else _cookie(headers.get("cookie", ""))
-    return Caller(client[0], headers.get("host", ""), token, any(name in headers for name in PROXY_HEADERS))
+    return Caller(client[0], headers.get("host", ""), token, is_passed_on(scope.get("http_version", ""), headers))
 
 
 def place_of(caller: Caller) -> str:

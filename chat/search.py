@@ -11,6 +11,7 @@ from collections.abc import Iterable
 from typing import TypedDict
 
 from django.db import connection
+from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.models import QuerySet
 from django.db.models.expressions import RawSQL
 
@@ -81,3 +82,17 @@ def snippet(content: str, query: str) -> list[Part]:
 
 def _terms(query: str) -> list[str]:
     return list(dict.fromkeys(term.lower() for term in TERM.findall(query)))[:MAX_TERMS]
+
+
+def drop_index(connection: BaseDatabaseWrapper) -> None:
+    """Before many entries are written by another way than `index`. SQLite keeps its index by triggers."""
+    if connection.vendor == "postgresql":
+        with connection.cursor() as cursor:
+            cursor.execute("DROP INDEX chat_searchindex")
+
+
+def make_index(connection: BaseDatabaseWrapper) -> None:
+    """As migration 0003 made it."""
+    if connection.vendor == "postgresql":
+        with connection.cursor() as cursor:
+            cursor.execute("CREATE INDEX chat_searchindex ON chat_searchentry USING gin (to_tsvector('simple', text))")

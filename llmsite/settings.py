@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import sys
 from datetime import timedelta
-from pathlib import Path
-
-import dj_database_url
 
 from llmsite.clock import local_zone
 from llmsite.config import load_config
+from llmsite.databases import database
 from llmsite.secret import close_to_others, private_folder, secret_key
 
 CONFIG = load_config()
@@ -79,38 +77,7 @@ TEMPLATES = [
 ]
 
 
-def _sqlite(path: Path) -> dict[str, object]:
-    """WAL: readers never wait for the writer. IMMEDIATE: a transaction takes the write lock at its start, so that busy_timeout
-    applies to it; a deferred one fails at once with "database is locked" when it turns from reader to writer.
-    synchronous=FULL: in WAL mode NORMAL may lose the last transactions in a power cut, and the log's promise is 200 ms."""
-    return {
-        "ENGINE": "django.db.backends.sqlite3",
-        "NAME": path,
-        "CONN_MAX_AGE": None,  # opening it and setting the pragmas takes longer than most of our queries
-        "OPTIONS": {
-            "transaction_mode": "IMMEDIATE",
-            "timeout": 20,
-            "init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL; PRAGMA foreign_keys=ON; PRAGMA mmap_size=134217728;",
-        },
-    }
-
-
-CONNECTIONS = 8
-"""So many connections to PostgreSQL one of several processes has at most."""
-
-
-def _database(url: str) -> dict[str, object]:
-    if not url:
-        return _sqlite(CONFIG.data / "llmsite.sqlite3")
-    if CONFIG.role == "all":
-        return {**dj_database_url.parse(url, conn_max_age=600, conn_health_checks=True)}
-    # Each request has a thread of its own, and with that a connection: of several processes, together more than PostgreSQL takes.
-    shared = dj_database_url.parse(url, conn_max_age=0, conn_health_checks=True)
-    options = {**shared.get("OPTIONS", {}), "pool": {"min_size": 1, "max_size": CONNECTIONS, "timeout": 30}}
-    return {**shared, "OPTIONS": options}
-
-
-DATABASES = {"default": _database(CONFIG.database_url)}
+DATABASES = {"default": database(CONFIG.database_url, CONFIG.data, one_process=CONFIG.role == "all")}
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
 # The accounts of /admin/; phones have none.
@@ -216,6 +183,8 @@ LOGGING = {
     "root": {"handlers": ["file", "console"], "level": "INFO"},
     "loggers": {
         "django.server": {"handlers": ["file"], "propagate": False},
+        # A line for each request to a model server, and for each look at one.
+        "httpx2": {"level": "WARNING"},
         # An address that is gone cannot be said goodbye from; zeroconf warns of that with a traceback.
         "zeroconf": {"level": "ERROR"},
     },

@@ -28,7 +28,7 @@ PERSONAS = [
 def add_personas(apps, schema_editor):
     persona = apps.get_model("chat", "Persona")
     for name, description, system_prompt in PERSONAS:
-        persona.objects.get_or_create(name=name, defaults={"description": description, "system_prompt": system_prompt})
+        persona.objects.using(schema_editor.connection.alias).get_or_create(name=name, defaults={"description": description, "system_prompt": system_prompt})
 
 
 class Migration(migrations.Migration):

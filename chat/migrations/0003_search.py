@@ -33,15 +33,16 @@ def remove(apps, schema_editor):
 def fill(apps, schema_editor):
     from chat.search import segment
 
-    entry = apps.get_model("chat", "SearchEntry")
-    messages = apps.get_model("chat", "Message").objects.exclude(content="").only("id", "content")
+    alias = schema_editor.connection.alias
+    entry = apps.get_model("chat", "SearchEntry").objects.using(alias)
+    messages = apps.get_model("chat", "Message").objects.using(alias).exclude(content="").only("id", "content")
     batch = []
     for message in messages.iterator(chunk_size=500):
-        batch.append(entry(message=message, text=segment(message.content)))
+        batch.append(entry.model(message=message, text=segment(message.content)))
         if len(batch) == 500:
-            entry.objects.bulk_create(batch)
+            entry.bulk_create(batch)
             batch = []
-    entry.objects.bulk_create(batch)
+    entry.bulk_create(batch)
 
 
 class Migration(migrations.Migration):

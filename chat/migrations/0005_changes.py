@@ -5,20 +5,21 @@ from django.db import migrations, models
 
 
 def fill(apps, schema_editor):
-    change = apps.get_model("chat", "Change")
-    owner = apps.get_model("chat", "Owner")
-    rows = apps.get_model("chat", "Conversation").objects.order_by("updated_at", "id").values_list("id", "owner_id")
+    alias = schema_editor.connection.alias
+    change = apps.get_model("chat", "Change").objects.using(alias)
+    owner = apps.get_model("chat", "Owner").objects.using(alias)
+    rows = apps.get_model("chat", "Conversation").objects.using(alias).order_by("updated_at", "id").values_list("id", "owner_id")
     counts = {}
     batch = []
     for conversation, whose in rows.iterator(chunk_size=500):
         counts[whose] = counts.get(whose, 0) + 1
-        batch.append(change(conversation=conversation, owner_id=whose, number=counts[whose]))
+        batch.append(change.model(conversation=conversation, owner_id=whose, number=counts[whose]))
         if len(batch) == 500:
-            change.objects.bulk_create(batch)
+            change.bulk_create(batch)
             batch = []
-    change.objects.bulk_create(batch)
+    change.bulk_create(batch)
     for whose, count in counts.items():
-        owner.objects.filter(id=whose).update(changes=count)
+        owner.filter(id=whose).update(changes=count)
 
 
 class Migration(migrations.Migration):

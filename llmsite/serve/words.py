@@ -163,6 +163,53 @@ SENTENCES: dict[str, tuple[str, str]] = {
         "The process “{name}” has ended {times} times in a row (exit code {code}). It is started again in {seconds} s; the log says why it ends.",
         "进程“{name}”已连续退出 {times} 次（退出码 {code}）。{seconds} 秒后重新启动；退出原因见日志。",
     ),
+    # --- another database ------------------------------------------------------------------------------------------------------
+    "move.begins": ("Copying {source} to {target}: table, rows there, rows here.", "正在将 {source} 复制到 {target}：表名、原有行数、已复制行数。"),
+    "move.done": (
+        "Copied {rows} rows in {seconds} s; the counts are equal. Set DATABASE_URL to the new database and start the server. "
+        "The old one is as it was.",
+        "已复制 {rows} 行，用时 {seconds} 秒，两边行数一致。请把 DATABASE_URL 设为新数据库后启动服务。原数据库保持不变。",
+    ),
+    "move.url": (
+        "--to must be an address like postgres://USER@HOST/NAME, or the word sqlite.",
+        "--to 应为 postgres://用户@主机/数据库 这样的地址，或 sqlite 一词。",
+    ),
+    "move.same": ("Both are the same database. Expected another one as --to.", "两者是同一个数据库。--to 应为另一个数据库。"),
+    "move.old": (
+        "{path} was written by an older version of this program. Start the server once, which brings it up to date, stop it, and move then.",
+        "{path} 由本程序的旧版本写入。请先启动一次服务以更新数据库，停止后再迁移。",
+    ),
+    "move.foreign": (
+        "{path} holds something else: a table {table}. Expected an empty database. Nothing was written.",
+        "{path} 中有其他内容：表 {table}。应为空数据库。没有写入任何内容。",
+    ),
+    "move.not_empty": (
+        "{path} is not empty: there are rows in {table}. Expected an empty database. Nothing was written.",
+        "{path} 不是空的：表 {table} 中已有数据。应为空数据库。没有写入任何内容。",
+    ),
+    "move.counts": (
+        "{table} has {there} rows there and {here} here. Nothing was kept of the copy.",
+        "表 {table} 原有 {there} 行，复制后为 {here} 行。复制的内容没有保留。",
+    ),
+    "move.row": (
+        "A row of {table} was refused: {reason} Nothing was kept of the copy.",
+        "表 {table} 中有一行被拒绝：{reason} 复制的内容没有保留。",
+    ),
+    "backup.done": (
+        "{path}: {megabytes} MB, whole and checked: {conversation} conversations, {message} messages, {run} answers on record.",
+        "{path}：{megabytes} MB，完整且已检查：{conversation} 个对话、{message} 条消息、{run} 条回答记录。",
+    ),
+    "backup.there": ("{path} is there already. Expected a new name.", "{path} 已存在。请换一个新名字。"),
+    "backup.broken": ("{path} is no whole database of this program: {reason}", "{path} 不是本程序的完整数据库：{reason}"),
+    "backup.restored": (
+        "{path} is the database again: {conversation} conversations, {message} messages, {run} answers on record.",
+        "{path} 已恢复为数据库：{conversation} 个对话、{message} 条消息、{run} 条回答记录。",
+    ),
+    "backup.kept": ("What was there before is kept as {path}.", "之前的数据库保留为 {path}。"),
+    "backup.postgres": (
+        "This is for SQLite. The database here is PostgreSQL: use pg_dump and pg_restore, as docs/scaling.md says.",
+        "此命令用于 SQLite。当前数据库是 PostgreSQL：请按 docs/scaling.md 使用 pg_dump 和 pg_restore。",
+    ),
     # --- the installation ------------------------------------------------------------------------------------------------------
     "install.old_python": (
         "Python {wanted} or newer is needed, and this is {have}. Install a newer one and start again with it.",

@@ -23,6 +23,9 @@ LIMIT_S = 90.0
 """How long anything may take on a busy machine. No test measures with it; it only ends what hangs."""
 LOG_TAIL = 6000
 
+REFUSED = ["exits.Stopped", "lock.Locked", "OperationalError", "sqlite3.DatabaseError", "psycopg.errors.", "DataError"]
+"""How the log ends the traceback of a command that was refused with a sentence."""
+
 Kind = Literal["serve", "workers", "uvicorn", "daphne", "runserver"]
 
 
@@ -145,6 +148,11 @@ class Server:
         assert self.process is not None
         parent = psutil.Process(self.process.pid)
         return sum(process.memory_info().rss for process in [parent, *parent.children(recursive=True)])
+
+    def manage(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+        """A command of manage.py for this server's data, as a person gives it."""
+        command = [sys.executable, "manage.py", *arguments]
+        return subprocess.run(command, cwd=ROOT, env=self.environment, capture_output=True, text=True, timeout=LIMIT_S * 4, check=False)
 
     # --- its log ---
 

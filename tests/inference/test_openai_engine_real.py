@@ -8,15 +8,7 @@ token, so a model that emits broken UTF-8, as a random one does, makes it send U
 from __future__ import annotations
 
 import asyncio
-import contextlib
-import os
-import socket
-import subprocess
-import sys
-import time
-import urllib.request
 from collections.abc import AsyncIterator, Iterator
-from pathlib import Path
 
 import psutil
 import pytest
@@ -24,74 +16,19 @@ import pytest
 from inference import errors
 from inference.openai_engine import OpenAIEngine
 from inference.types import ChatMessage, Delta, Finish, GenerationRequest, Sampling
+from tests.inference.real_server import RealServer
 
 pytestmark = pytest.mark.process
 
-TEMPLATE = (
-    "{% for m in messages %}<|im_start|>{{ m.role }}\n{{ m.content }}<|im_end|>\n{% endfor %}"
-    "{% if add_generation_prompt %}<|im_start|>assistant\n{% endif %}"
-)
 LONG = 3000
 """Tokens; the model has no reason to stop, and the server needs many seconds for them."""
 
 
-def save_tiny_model(folder: Path) -> None:
-    """A random Qwen3 of 2 layers over bytes. Its answers are noise, which is what a test of streaming wants."""
-    import torch
-    from tokenizers import Tokenizer, decoders, models, pre_tokenizers
-    from transformers import PreTrainedTokenizerFast, Qwen3Config, Qwen3ForCausalLM
-
-    byte_level = Tokenizer(models.BPE(vocab={c: i for i, c in enumerate(sorted(pre_tokenizers.ByteLevel.alphabet()))}, merges=[]))
-    byte_level.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
-    byte_level.decoder = decoders.ByteLevel()
-    tokenizer = PreTrainedTokenizerFast(
-        tokenizer_object=byte_level, eos_token="<|im_end|>", pad_token="<|endoftext|>", additional_special_tokens=["<|im_start|>"]
-    )
-    tokenizer.chat_template = TEMPLATE
-    tokenizer.save_pretrained(folder)
-    torch.manual_seed(0)
-    shape = {"hidden_size": 32, "intermediate_size": 64, "num_hidden_layers": 2, "num_attention_heads": 2, "num_key_value_heads": 1, "head_dim": 16}
-    config = Qwen3Config(
-        vocab_size=len(tokenizer), max_position_embeddings=4096, eos_token_id=tokenizer.eos_token_id, tie_word_embeddings=True, **shape
-    )
-    model = Qwen3ForCausalLM(config)
-    with torch.no_grad():
-        model.model.embed_tokens.weight[tokenizer.eos_token_id] = 0.0  # so that it hardly ever ends by itself
-    model.generation_config.do_sample = True  # the server takes a temperature as a wish to sample only from a model that samples anyway
-    model.save_pretrained(folder)
-
-
 @pytest.fixture(scope="session")
 def real_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, str, psutil.Process]]:
-    """(base_url, model, process) of a `transformers serve`, without any network but loopback."""
-    folder = tmp_path_factory.mktemp("serve")
-    save_tiny_model(folder / "tiny")
-    (folder / "hub").mkdir()
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    offline = {"HF_HUB_OFFLINE": "1", "HF_HUB_DISABLE_TELEMETRY": "1", "HF_HOME": str(folder), "HF_HUB_CACHE": str(folder / "hub")}
-    model = str(folder / "tiny")
-    command = [sys.executable, "-m", "transformers.cli.transformers", "serve", model, "--host", "127.0.0.1", "--port", str(port), "--device", "cpu"]
-    log = (folder / "log").open("wb")
-    process = subprocess.Popen(command, env=os.environ | offline, stdout=log, stderr=subprocess.STDOUT)
-    try:
-        deadline = time.monotonic() + 120
-        while not _healthy(f"http://127.0.0.1:{port}/health"):
-            assert process.poll() is None, (folder / "log").read_text()
-            assert time.monotonic() < deadline, (folder / "log").read_text()
-            time.sleep(0.2)
-        yield f"http://127.0.0.1:{port}/v1", model, psutil.Process(process.pid)
-    finally:
-        process.kill()
-        process.wait()
-        log.close()
-
-
-def _healthy(url: str) -> bool:
-    with contextlib.suppress(OSError), urllib.request.urlopen(url, timeout=2) as response:
-        return bool(response.status == 200)
-    return False
+    """(base_url, model, process)"""
+    with RealServer(tmp_path_factory.mktemp("serve")) as server:
+        yield server.url, server.model, server.process
 
 
 @pytest.fixture
