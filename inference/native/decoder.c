@@ -145,9 +145,9 @@ static void arrange_all(Decoder *d, const float *x, const float *norm, const Mat
    so the first parts are large and each takes the same share of what is left (guided self-scheduling: Polychronopoulos and Kuck, 1987). Parts begin at
    whole registers, so that nothing is computed otherwise at their ends. */
 static void cut(Job *job, const Matrix *m, int64_t rows) {
-    int64_t bytes = m->kind == F32 ? m->in * 4 : m->kind == BF16 ? m->in * 2 : m->kind == INT8 ? m->in : m->in / 2;
+    int64_t bytes = row_bytes(m);
     int many = job->count > FEW; /* then it is not memory that is waited for */
-    int64_t least = (many ? 16384 : 49152) / bytes / LANES * LANES, row = 0;
+    int64_t least = 65536 / bytes / LANES * LANES, row = 0;
     if (least < LANES) least = LANES;
     while (least * MOST_PARTS < rows) least *= 2;
     for (job->parts = 0; row < rows; job->parts++) {

@@ -3,6 +3,7 @@
 #include "vector.h"
 
 typedef int8_t ByteVec __attribute__((vector_size(LANES)));
+typedef float Four __attribute__((vector_size(16)));
 
 /* One group in 8 bits; returns its scale. NaN must not become a number: its scale is NaN then. */
 INLINE float to_bytes(const float *x, int8_t *to) {
@@ -61,17 +62,20 @@ void arrange(Input *input, int token, const float *x, int64_t in, int kind) {
 
 /* ---- Products: ROWS rows of a matrix with TOKENS inputs, each number summed over `in` in the same order whatever ROWS and TOKENS are ---- */
 
-enum { MOST_TOKENS = 8 };
-/* With few inputs the product waits for memory, which gives most when a thread reads at several places far apart: the rows of a tile lie `apart` rows from
-   each other, and what follows each of them is asked for so many bytes before it is needed; more inputs take longer for a byte, so more ahead. */
-#define AHEAD(TOKENS) ((TOKENS) < 5 ? 1024 : 2048)
+enum { MOST_TOKENS = 8, MOST_ROWS = 4 };
+/* What will be needed is asked of memory `ahead` bytes before (0: not at all).
+   With few inputs the product waits for memory, which gives most when a thread reads at several places far apart: the rows of a tile lie `apart` rows from
+   each other, and more inputs take longer for a byte, so more is asked for ahead. With many inputs the first tile asks for the rows of the next. */
+INLINE int64_t ahead_of(const Input *x, int tokens, int first, int64_t next) {
+    return x->few ? (tokens < 5 ? 1024 : 2048) : first ? next : 0;
+}
 
-INLINE void tile_f32(const Matrix *m, int64_t row, int64_t apart, int rows, const Input *x, int token, int tokens, float *out) {
+INLINE void tile_f32(const Matrix *m, int64_t row, int64_t apart, int64_t ahead, int rows, const Input *x, int token, int tokens, float *out) {
     const float *w = (const float *)m->data + row * m->in, *y = x->plain + token * x->in;
-    Vec acc[4][MOST_TOKENS] = {0};
+    Vec acc[MOST_ROWS][MOST_TOKENS] = {0};
     int64_t k = 0, in = m->in;
     for (; k + LANES <= in; k += LANES) {
-        Vec a[4];
+        Vec a[MOST_ROWS];
         UNROLL for (int r = 0; r < rows; r++) a[r] = load(w + r * apart * in + k);
         UNROLL for (int t = 0; t < tokens; t++) {
             Vec b = load(y + t * x->in + k);
@@ -81,20 +85,31 @@ INLINE void tile_f32(const Matrix *m, int64_t row, int64_t apart, int rows, cons
     UNROLL for (int r = 0; r < rows; r++) UNROLL for (int t = 0; t < tokens; t++) {
         float s = sum(acc[r][t]);
         for (int64_t i = k; i < in; i++) s += w[r * apart * in + i] * y[t * x->in + i];
-        out[r * MOST_TOKENS + t] = s;
+        out[t * MOST_ROWS + r] = s;
     }
 }
 
+#if BF16_DOT || INT8_DOT
+/* The sums of four registers, each in the same order wherever it stands. */
+INLINE __m128 sums(__m512 a, __m512 b, __m512 c, __m512 d) {
+    __m512 ab = _mm512_add_ps(_mm512_unpacklo_ps(a, b), _mm512_unpackhi_ps(a, b)), cd = _mm512_add_ps(_mm512_unpacklo_ps(c, d), _mm512_unpackhi_ps(c, d));
+    __m512d x = _mm512_castps_pd(ab), y = _mm512_castps_pd(cd);
+    __m512 all4 = _mm512_add_ps(_mm512_castpd_ps(_mm512_unpacklo_pd(x, y)), _mm512_castpd_ps(_mm512_unpackhi_pd(x, y)));
+    __m256 half = _mm256_add_ps(_mm512_castps512_ps256(all4), _mm256_castpd_ps(_mm512_extractf64x4_pd(_mm512_castps_pd(all4), 1)));
+    return _mm_add_ps(_mm256_castps256_ps128(half), _mm256_extractf128_ps(half, 1));
+}
+#endif
+
 #if BF16_DOT
-INLINE void tile_bf16(const Matrix *m, int64_t row, int64_t apart, int rows, const Input *x, int token, int tokens, float *out) {
+INLINE void tile_bf16(const Matrix *m, int64_t row, int64_t apart, int64_t ahead, int rows, const Input *x, int token, int tokens, float *out) {
     const uint16_t *w = (const uint16_t *)m->data + row * m->in, *y = x->halves + token * x->in;
-    __m512 acc[4][MOST_TOKENS];
+    __m512 acc[MOST_ROWS][MOST_TOKENS];
     UNROLL for (int r = 0; r < rows; r++) UNROLL for (int t = 0; t < tokens; t++) acc[r][t] = _mm512_setzero_ps();
     int64_t k = 0, in = m->in;
     for (; k + 32 <= in; k += 32) {
-        __m512bh a[4];
+        __m512bh a[MOST_ROWS];
         UNROLL for (int r = 0; r < rows; r++) {
-            if (x->few) __builtin_prefetch((const char *)(w + r * apart * in + k) + AHEAD(tokens));
+            if (ahead) __builtin_prefetch((const char *)(w + r * apart * in + k) + ahead);
             a[r] = (__m512bh)_mm512_loadu_si512(w + r * apart * in + k);
         }
         UNROLL for (int t = 0; t < tokens; t++) {
@@ -102,20 +117,21 @@ INLINE void tile_bf16(const Matrix *m, int64_t row, int64_t apart, int rows, con
             UNROLL for (int r = 0; r < rows; r++) acc[r][t] = _mm512_dpbf16_ps(acc[r][t], a[r], b);
         }
     }
-    UNROLL for (int r = 0; r < rows; r++) UNROLL for (int t = 0; t < tokens; t++) {
-        float s = _mm512_reduce_add_ps(acc[r][t]);
-        for (int64_t i = k; i < in; i++) s += from_bf16(w[r * apart * in + i]) * from_bf16(y[t * x->in + i]);
-        out[r * MOST_TOKENS + t] = s;
+    UNROLL for (int t = 0; t < tokens; t++) {
+        for (int r = rows; r < MOST_ROWS; r++) acc[r][t] = _mm512_setzero_ps();
+        _mm_storeu_ps(out + t * MOST_ROWS, sums(acc[0][t], acc[1][t], acc[2][t], acc[3][t]));
+        for (int r = 0; r < rows; r++)
+            for (int64_t i = k; i < in; i++) out[t * MOST_ROWS + r] += from_bf16(w[r * apart * in + i]) * from_bf16(y[t * x->in + i]);
     }
 }
 #else
-INLINE void tile_bf16(const Matrix *m, int64_t row, int64_t apart, int rows, const Input *x, int token, int tokens, float *out) {
+INLINE void tile_bf16(const Matrix *m, int64_t row, int64_t apart, int64_t ahead, int rows, const Input *x, int token, int tokens, float *out) {
     const uint16_t *w = (const uint16_t *)m->data + row * m->in;
     const float *y = x->plain + token * x->in;
-    Vec acc[4][MOST_TOKENS] = {0};
+    Vec acc[MOST_ROWS][MOST_TOKENS] = {0};
     int64_t k = 0, in = m->in;
     for (; k + LANES <= in; k += LANES) {
-        Vec a[4];
+        Vec a[MOST_ROWS];
         UNROLL for (int r = 0; r < rows; r++) a[r] = load_bf16(w + r * apart * in + k);
         UNROLL for (int t = 0; t < tokens; t++) {
             Vec b = load(y + t * x->in + k);
@@ -125,7 +141,7 @@ INLINE void tile_bf16(const Matrix *m, int64_t row, int64_t apart, int rows, con
     UNROLL for (int r = 0; r < rows; r++) UNROLL for (int t = 0; t < tokens; t++) {
         float s = sum(acc[r][t]);
         for (int64_t i = k; i < in; i++) s += from_bf16(w[r * apart * in + i]) * y[t * x->in + i];
-        out[r * MOST_TOKENS + t] = s;
+        out[t * MOST_ROWS + r] = s;
     }
 }
 #endif
@@ -151,7 +167,7 @@ static uint16_t to_half(float f) { /* to the nearest; too great ones become the 
 
 #if INT8_DOT
 /* BLOCK weights at a time: two registers of bytes, four scales. */
-INLINE void tile_bytes(const Matrix *m, int64_t row, int64_t apart, int rows, const Input *x, int token, int tokens, float *out, int four_bits) {
+INLINE void tile_bytes(const Matrix *m, int64_t row, int64_t apart, int64_t ahead, int rows, const Input *x, int token, int tokens, float *out, int four_bits) {
     int64_t in = m->in, stride = four_bits ? in / 2 : in, groups = in / GROUP;
     const uint8_t *w = (const uint8_t *)m->data + row * stride;
     const uint16_t *scales = m->scales + row * groups;
@@ -160,15 +176,15 @@ INLINE void tile_bytes(const Matrix *m, int64_t row, int64_t apart, int rows, co
     const int32_t *offsets = x->offsets + token * (in / 4);
     const __m512i first = _mm512_set_epi32(1, 1, 1, 1, 1, 1, 1, 1, 0, 0, 0, 0, 0, 0, 0, 0), second = _mm512_add_epi32(first, _mm512_set1_epi32(2));
     const __m512i low = _mm512_set1_epi8(15);
-    __m512 acc[4][MOST_TOKENS];
+    __m512 acc[MOST_ROWS][MOST_TOKENS];
     UNROLL for (int r = 0; r < rows; r++) UNROLL for (int t = 0; t < tokens; t++) acc[r][t] = _mm512_setzero_ps();
     for (int64_t k = 0; k < in; k += BLOCK) {
-        __m512i a[4], b[4];
-        __m512 s[4];
+        __m512i a[MOST_ROWS], b[MOST_ROWS];
+        __m512 s[MOST_ROWS];
         UNROLL for (int r = 0; r < rows; r++) {
-            if (x->few) {
-                __builtin_prefetch(w + r * apart * stride + (four_bits ? k / 2 : k) + AHEAD(tokens));
-                if (!four_bits) __builtin_prefetch(w + r * apart * stride + k + 64 + AHEAD(tokens));
+            if (ahead) {
+                __builtin_prefetch(w + r * apart * stride + (four_bits ? k / 2 : k) + ahead);
+                if (!four_bits) __builtin_prefetch(w + r * apart * stride + k + 64 + ahead);
             }
             if (four_bits) {
                 __m512i both = _mm512_loadu_si512(w + r * apart * stride + k / 2);
@@ -193,10 +209,13 @@ INLINE void tile_bytes(const Matrix *m, int64_t row, int64_t apart, int rows, co
             }
         }
     }
-    UNROLL for (int r = 0; r < rows; r++) UNROLL for (int t = 0; t < tokens; t++) out[r * MOST_TOKENS + t] = _mm512_reduce_add_ps(acc[r][t]);
+    UNROLL for (int t = 0; t < tokens; t++) {
+        for (int r = rows; r < MOST_ROWS; r++) acc[r][t] = _mm512_setzero_ps();
+        _mm_storeu_ps(out + t * MOST_ROWS, sums(acc[0][t], acc[1][t], acc[2][t], acc[3][t]));
+    }
 }
 #else
-INLINE void tile_bytes(const Matrix *m, int64_t row, int64_t apart, int rows, const Input *x, int token, int tokens, float *out, int four_bits) {
+INLINE void tile_bytes(const Matrix *m, int64_t row, int64_t apart, int64_t ahead, int rows, const Input *x, int token, int tokens, float *out, int four_bits) {
     int64_t in = m->in, stride = four_bits ? in / 2 : in, groups = in / GROUP;
     for (int r = 0; r < rows; r++) {
         float s[MOST_TOKENS] = {0};
@@ -218,35 +237,56 @@ INLINE void tile_bytes(const Matrix *m, int64_t row, int64_t apart, int rows, co
                 s[t] += (float)dot * (scale * x->scales[(token + t) * groups + group]);
             }
         }
-        for (int t = 0; t < tokens; t++) out[r * MOST_TOKENS + t] = s[t];
+        for (int t = 0; t < tokens; t++) out[t * MOST_ROWS + r] = s[t];
     }
 }
 #endif
 
-INLINE void tile(const Matrix *m, int64_t row, int64_t apart, int rows, const Input *x, int token, int tokens, float *out) {
-    if (m->kind == F32) tile_f32(m, row, apart, rows, x, token, tokens, out);
-    else if (m->kind == BF16) tile_bf16(m, row, apart, rows, x, token, tokens, out);
-    else if (m->kind == INT8) tile_bytes(m, row, apart, rows, x, token, tokens, out, 0);
-    else tile_bytes(m, row, apart, rows, x, token, tokens, out, 1);
+INLINE void tile(const Matrix *m, int64_t row, int64_t apart, int64_t ahead, int rows, const Input *x, int token, int tokens, float *out) {
+    if (m->kind == F32) tile_f32(m, row, apart, ahead, rows, x, token, tokens, out);
+    else if (m->kind == BF16) tile_bf16(m, row, apart, ahead, rows, x, token, tokens, out);
+    else if (m->kind == INT8) tile_bytes(m, row, apart, ahead, rows, x, token, tokens, out, 0);
+    else tile_bytes(m, row, apart, ahead, rows, x, token, tokens, out, 1);
 }
 
 /* So many sums as registers hold. */
 #define TILE_ROWS(TOKENS) ((TOKENS) <= 6 ? 4 : 3)
 /* One copy of the loops for each number of inputs, so that the sums stay in registers. */
 #define TILE_OF(N) \
-    static void tile_##N(const Matrix *m, int64_t row, int64_t apart, int rows, const Input *x, int token, float *out) { \
-        if (rows == TILE_ROWS(N)) tile(m, row, apart, TILE_ROWS(N), x, token, N, out); \
-        else if (rows == 3) tile(m, row, apart, 3, x, token, N, out); \
-        else for (int r = 0; r < rows; r++) tile(m, row + r * apart, 1, 1, x, token, N, out + r * MOST_TOKENS); \
+    static void tile_##N(const Matrix *m, int64_t row, int64_t apart, int64_t ahead, int rows, const Input *x, int token, float *out) { \
+        if (rows == TILE_ROWS(N)) tile(m, row, apart, ahead, TILE_ROWS(N), x, token, N, out); \
+        else if (rows == 3) tile(m, row, apart, ahead, 3, x, token, N, out); \
+        else \
+            for (int r = 0; r < rows; r++) { \
+                float one[MOST_ROWS * MOST_TOKENS]; \
+                tile(m, row + r * apart, 1, 0, 1, x, token, N, one); \
+                for (int t = 0; t < N; t++) out[t * MOST_ROWS + r] = one[t * MOST_ROWS]; \
+            } \
     }
 TILE_OF(1) TILE_OF(2) TILE_OF(3) TILE_OF(4) TILE_OF(5) TILE_OF(6) TILE_OF(7) TILE_OF(8)
-typedef void Tile(const Matrix *, int64_t, int64_t, int, const Input *, int, float *);
+typedef void Tile(const Matrix *, int64_t, int64_t, int64_t, int, const Input *, int, float *);
 static Tile *const TILES[] = {NULL, tile_1, tile_2, tile_3, tile_4, tile_5, tile_6, tile_7, tile_8};
 
 enum { TOKENS_IN_CACHE = 48 }; /* inputs that stay near while rows of the matrix pass by */
 
+/* What came for some rows and one input goes to its place. */
+INLINE void put(const Matrix *m, int64_t row, int64_t apart, int rows, const float *from, float *to, int add) {
+    if (apart == 1 && rows == MOST_ROWS) {
+        Four values, more;
+        memcpy(&values, from, sizeof values);
+        if (m->bias) memcpy(&more, m->bias + row, sizeof more), values += more;
+        if (add) memcpy(&more, to + row, sizeof more), values = more + values;
+        memcpy(to + row, &values, sizeof values);
+    } else {
+        for (int r = 0; r < rows; r++, row += apart) {
+            float value = from[r] + (m->bias ? m->bias[row] : 0.0f);
+            to[row] = add ? to[row] + value : value;
+        }
+    }
+}
+
 void product(const Matrix *m, int64_t first, int64_t end, const Input *x, int tokens, float *to, int64_t stride, int add) {
-    float out[4 * MOST_TOKENS];
+    float out[MOST_ROWS * MOST_TOKENS];
     for (int begin = 0; begin < tokens; begin += TOKENS_IN_CACHE) {
         int near = tokens - begin < TOKENS_IN_CACHE ? tokens - begin : TOKENS_IN_CACHE, most = x->few ? 8 : 6;
         int tiles = (near + most - 1) / most, height = TILE_ROWS((near + tiles - 1) / tiles);
@@ -256,14 +296,8 @@ void product(const Matrix *m, int64_t first, int64_t end, const Input *x, int to
             int rows = n < wholes ? height : (int)(end - row);
             for (int i = 0, token = begin; i < tiles; i++) {
                 int count = (near * (i + 1)) / tiles - (near * i) / tiles;
-                TILES[count](m, row, step, rows, x, token, out);
-                for (int t = 0; t < count; t++, token++)
-                    for (int r = 0; r < rows; r++) {
-                        int64_t at = row + r * step;
-                        float value = out[r * MOST_TOKENS + t] + (m->bias ? m->bias[at] : 0.0f);
-                        float *place = to + token * stride + at;
-                        *place = add ? *place + value : value;
-                    }
+                TILES[count](m, row, step, ahead_of(x, count, i == 0 && begin == 0, height * row_bytes(m)), rows, x, token, out);
+                for (int t = 0; t < count; t++, token++) put(m, row, step, rows, out + t * MOST_ROWS, to + token * stride, add);
             }
         }
     }

@@ -28,6 +28,9 @@ typedef struct {
     int few; /* so few inputs that the product waits for memory, not for the processor */
 } Input;
 
+/* Of one row, without its scales. */
+static inline int64_t row_bytes(const Matrix *m) { return m->kind == F32 ? m->in * 4 : m->kind == BF16 ? m->in * 2 : m->kind == INT8 ? m->in : m->in / 2; }
+
 /* Puts one input of `in` numbers into its place. */
 void arrange(Input *input, int token, const float *x, int64_t in, int kind);
 
