@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 import hmac
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any
 
 import psutil
 from asgiref.sync import iscoroutinefunction, markcoroutinefunction
 from django.conf import settings
 from django.http import HttpRequest, HttpResponse, HttpResponseBase
-from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, Counter, Gauge, Histogram, Metric, generate_latest
 
 from chat import sockets
 from chat.identity import caller_of
 
 Answer = HttpResponseBase | Awaitable[HttpResponseBase]
+Figures = Sequence[tuple[str, str, str, Sequence[tuple[str, Mapping[str, str], float]]]]
+"""Families: name, documentation, type, and samples of name, labels and value."""
 
 REGISTRY = CollectorRegistry()
 WAIT_S = (0.01, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 300)
@@ -107,6 +109,36 @@ def _may_read(request: HttpRequest) -> bool:
     scheme, _, shown = request.headers.get("Authorization", "").partition(" ")
     token = settings.CONFIG.metrics_token
     return bool(token) and scheme.lower() == "bearer" and hmac.compare_digest(shown.strip().encode(), token.encode())
+
+
+def figures(runtime: Any) -> Figures:
+    """The same as plain values, for another process."""
+    look(runtime)
+    return [
+        (family.name, family.documentation, family.type, [(sample.name, dict(sample.labels), sample.value) for sample in family.samples])
+        for family in REGISTRY.collect()
+    ]
+
+
+def together(processes: Mapping[str, Figures]) -> str:
+    """The figures of a server's processes, each with its name as the label `process`."""
+    families: dict[str, Metric] = {}
+    for process, found in sorted(processes.items()):
+        for name, documentation, kind, samples in found:
+            family = families.setdefault(name, Metric(name, documentation, kind))
+            for sample, labels, value in samples:
+                family.add_sample(sample, {**labels, "process": process}, value)
+    return generate_latest(_Collected(list(families.values()))).decode()  # type: ignore[arg-type]
+
+
+class _Collected:
+    """As `generate_latest` wants it."""
+
+    def __init__(self, families: list[Metric]) -> None:
+        self._families = families
+
+    def collect(self) -> list[Metric]:
+        return self._families
 
 
 def look(runtime: Any) -> None:

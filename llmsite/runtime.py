@@ -110,6 +110,10 @@ class Runtime:
         """The process in figures."""
         return metrics.written(self)
 
+    def figures(self) -> metrics.Figures:
+        """The same as plain values."""
+        return metrics.figures(self)
+
     @property
     def state(self) -> State:
         """Of the default model. "ready" once it has been loaded, also while it makes room for another: then it comes back when it is asked."""

@@ -5,11 +5,12 @@ from __future__ import annotations
 import asyncio
 import logging
 import secrets
+import socket
 from collections.abc import Coroutine
 from typing import Any
 
 from chat import metrics
-from chat.cluster.bus import Bus
+from chat.cluster.bus import Bus, BusDown
 from chat.cluster.messages import EngineAway
 from chat.cluster.remote_calls import RemoteCalls, RemoteEmbeddings
 from chat.cluster.remote_runs import RemoteRuns
@@ -44,6 +45,8 @@ class WebRuntime:
         if config.mdns:
             self.reach.told.append(self._publisher.publish)
             self.link.own_name = lambda: self._publisher.name
+        self.link.figures = lambda: metrics.figures(None)
+        self.link.process = config.process_name or f"web {socket.gethostname()}:{config.port}"
         self._models: dict[str, list[dict[str, Any]]] = {}
         """As they were heard of last, by language."""
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -127,8 +130,11 @@ class WebRuntime:
             raise EngineAway from None
 
     def metrics(self) -> str:
-        """Of this process."""
-        return metrics.written(None)
+        """Of all processes of the server; of this one alone while Redis is away. From any thread but the event loop's."""
+        try:
+            return metrics.together(self._wait(self.link.figures_of_all()))
+        except (EngineAway, BusDown, TimeoutError):
+            return metrics.together({self.link.process: metrics.figures(None)})
 
     def _wait(self, work: Coroutine[Any, Any, Any]) -> Any:
         if self._loop is None:

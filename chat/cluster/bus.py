@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
+import time
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -28,7 +29,13 @@ NEWS = f"{PREFIX}news"
 NAME = f"{PREFIX}name"
 """The server's .local name, while one of its processes publishes it."""
 
+FIGURES = f"{PREFIX}metrics"
+"""Of each process, by its name, what it counts: written every FIGURES_S."""
+
 BEAT_S = 1.0
+FIGURES_S = 5.0
+OLD_S = 30.0
+"""Figures that were not written again for so long are those of a process that is gone."""
 LEASE_S = 4.0
 FENCE_S = 3600
 KEPT_ENTRIES = 12_000
@@ -150,6 +157,17 @@ class Bus:
 
     async def set_name(self, name: str) -> None:
         await self._safe(self._redis.set(NAME, name, ex=10))
+
+    async def write_figures(self, process: str, figures: Any) -> None:
+        await self._safe(self._redis.hset(FIGURES, process, dumps({"at": time.time(), "figures": figures})))
+        await self._safe(self._redis.expire(FIGURES, FENCE_S))
+
+    async def figures(self) -> dict[str, Any]:
+        """By process; of those that live."""
+        found = {process: json.loads(text) for process, text in (await self._safe(self._redis.hgetall(FIGURES))).items()}
+        if old := [process for process, one in found.items() if time.time() - one["at"] > OLD_S]:
+            await self._safe(self._redis.hdel(FIGURES, *old))
+        return {process: one["figures"] for process, one in found.items() if process not in old}
 
     async def are_alive(self, webs: list[str]) -> list[bool]:
         pipe = self._redis.pipeline(transaction=False)

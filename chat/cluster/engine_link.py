@@ -23,6 +23,7 @@ from chat.cluster.messages import Json, Update
 from chat.cluster.news import Relay
 from chat.costs import costs_of
 from chat.liverun import LiveRun, StoredRun
+from chat.metrics import Figures
 from chat.runs import RunManager
 from chat.services import SystemSet
 from inference.embedding import Embedded
@@ -40,7 +41,7 @@ class Serving(Protocol):
     def model_name(self, asked: str) -> str: ...
     async def check(self) -> None: ...
     async def embed(self, name: str, texts: tuple[str, ...], call: UUID) -> Embedded: ...
-    def metrics(self) -> str: ...
+    def figures(self) -> Figures: ...
 
 
 class EngineLink:
@@ -71,7 +72,6 @@ class EngineLink:
             "name": self._name,
             "check": self._check,
             "embed": self._embed,
-            "metrics": self._metrics,
         }
 
     def start(self) -> None:
@@ -220,13 +220,11 @@ class EngineLink:
         found = await self._serving.embed(request["name"], tuple(request["texts"]), UUID(request["call"]))
         return {"vectors": found.vectors, "tokens": found.tokens}
 
-    async def _metrics(self, request: Json) -> str:
-        return await asyncio.to_thread(self._serving.metrics)
-
     async def _look_for_callers(self) -> None:
         """A call belongs to its connection: where the web process that has it dies, it ends."""
         while True:
             await asyncio.sleep(2 * BEAT_S)
+            await self._write_figures()
             webs = sorted({pump.web for pump in self._pumps.values()})
             try:
                 alive = dict(zip(webs, await self._bus.are_alive(webs), strict=True)) if webs else {}
@@ -235,6 +233,10 @@ class EngineLink:
             for pump in list(self._pumps.values()):
                 if alive.get(pump.web) is False:
                     pump.call.hang_up()
+
+    async def _write_figures(self) -> None:
+        with suppress(BusDown):
+            await self._bus.write_figures("engine", await asyncio.to_thread(self._serving.figures))
 
 
 class _Pump:

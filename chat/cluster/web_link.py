@@ -16,10 +16,11 @@ from typing import Any
 
 from chat import services, sockets
 from chat.cluster import messages, news
-from chat.cluster.bus import BEAT_S, LEASE_S, LOG, NEWS, RETRY_S, Bus, BusDown, Entry, Writer, dumps, inbox_of, requests_of
+from chat.cluster.bus import BEAT_S, FIGURES_S, LEASE_S, LOG, NEWS, RETRY_S, Bus, BusDown, Entry, Writer, dumps, inbox_of, requests_of
 from chat.cluster.messages import EngineAway, Json
 from chat.cluster.recovery import texts_in
 from chat.database import in_database
+from chat.metrics import Figures
 
 log = logging.getLogger(__name__)
 
@@ -46,6 +47,10 @@ class WebLink:
         """The server's .local name."""
         self.own_name: Callable[[], str] = str
         """Of the process that publishes it: what it is."""
+        self.figures: Callable[[], Figures] = list
+        """What this process counts."""
+        self.process = f"web {self.id}"
+        """Its name among them."""
         self.told_of_runs: Callable[[Json], None] = lambda runs: None
         self.told_of_call: Callable[[Json], None] = lambda message: None
         self.gone: Callable[[], None] = lambda: None
@@ -173,9 +178,17 @@ class WebLink:
 
     # --- who lives ---
 
+    async def figures_of_all(self) -> dict[str, Figures]:
+        """What all processes count, by their names: of the others as it was some seconds ago. Raises BusDown."""
+        return {**await self._bus.figures(), self.process: self.figures()}
+
     async def _beat_for_ever(self) -> None:
+        written = 0.0
         while True:
             try:
+                if time.monotonic() - written > FIGURES_S:
+                    written = time.monotonic()
+                    await self._bus.write_figures(self.process, self.figures())
                 engine, status, self.name = await self._bus.pulse(self.id)
                 if own := self.own_name():
                     await self._bus.set_name(own)
