@@ -246,6 +246,8 @@ def recover_interrupted(further: Mapping[UUID, Sequence[tuple[int, Sequence[Piec
             finish_reason=Run.FinishReason.INTERRUPTED,
         )
         count += 1
+    # Of a process that was thought dead and wrote once more: the text of these runs is final.
+    RunEvent.objects.filter(run__status=Run.Status.DONE).delete()
     return count
 
 

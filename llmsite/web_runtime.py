@@ -50,7 +50,7 @@ class WebRuntime:
         self._models: dict[str, list[dict[str, Any]]] = {}
         """As they were heard of last, by language."""
         self._loop: asyncio.AbstractEventLoop | None = None
-        self._stopped = False
+        self._waited = self._stopped = False
 
     # --- its life ---
 
@@ -67,10 +67,13 @@ class WebRuntime:
     async def stored(self) -> None:
         """Returns once it is known whether there is an engine process."""
         self.start_up()
+        if self._waited:
+            return
         try:
             await asyncio.wait_for(self.link.looked(), SOON_S)
         except TimeoutError:
             log.warning("Redis has said nothing yet: serving without the engine process")
+        self._waited = True
 
     async def shutdown(self) -> None:
         """Runs go on in the engine process. Idempotent."""

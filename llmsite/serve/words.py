@@ -144,6 +144,7 @@ SENTENCES: dict[str, tuple[str, str]] = {
         "REDIS_URL 不是有效的 Redis 地址。格式应为 redis://主机:端口/编号，或 rediss://、unix://。",
     ),
     "scale.redis_away": ("Redis at {place} cannot be used: {reason}", "无法使用 {place} 上的 Redis：{reason}"),
+    "scale.redis_gone": ("Redis has gone away: {reason}", "Redis 已断开：{reason}"),
     "scale.sqlite": (
         "Several processes need PostgreSQL, and this is SQLite: set DATABASE_URL, for instance postgres://USER@127.0.0.1/llmsite.",
         "多进程需要 PostgreSQL，而当前是 SQLite：请设置 DATABASE_URL，例如 postgres://用户@127.0.0.1/llmsite。",
