@@ -1,7 +1,7 @@
 """Gets the sources from their upstreams and checks them: `python -m micromind.fetch --output FOLDER [NAME ...]`, or `--check FOLDER`.
 
 Each upstream is fetched by git at the commit that sources.toml names; the commit's hash names its content, so git checks it. Converted files are
-checked by their SHA-256. Only GSM8K is converted by this command so far; of the others it says which files to take and what was changed in them
+checked by their SHA-256. The files in CONVERTERS are made by this command; of the others it says which files to take and what was changed in them
 (fields `paths` and `changes` of sources.toml). --mirror BASE asks BASE/owner/name in place of https://github.com/owner/name.
 """
 
@@ -66,23 +66,85 @@ def gsm8k(file: Path) -> Iterator[dict[str, Any]]:
         yield {"messages": [{"role": "user", "content": record["question"]}, {"role": "assistant", "content": answer}], "answer": result}
 
 
-CONVERTERS: dict[str, tuple[str, Callable[[Path], Iterator[dict[str, Any]]]]] = {
-    "gsm8k/gsm8k_train_reason.jsonl": ("grade_school_math/data/train.jsonl", gsm8k),
-    "gsm8k/gsm8k_test_reason.jsonl": ("grade_school_math/data/test.jsonl", gsm8k),
+def instructions(file: Path) -> Iterator[dict[str, Any]]:
+    """A list of `{"instruction", "input"?, "output"}`: a question, which the input ends, and its answer."""
+    for record in _listed(file):
+        yield {"messages": _asked(record, "output")}
+
+
+def preferences(file: Path) -> Iterator[dict[str, Any]]:
+    """The same with `chosen` and `rejected` in place of one output."""
+    for record in _listed(file):
+        yield {side: _asked(record, side) for side in ("chosen", "rejected")}
+
+
+def identity(file: Path) -> Iterator[dict[str, Any]]:
+    """As it is: the stages fill in {{name}} and {{author}}."""
+    for record in _listed(file):
+        yield {name: record[name] for name in ("instruction", "input", "output")}
+
+
+def human_assistant(file: Path) -> Iterator[dict[str, Any]]:
+    """`{"text": "### Human: … ### Assistant: …"}`"""
+    for record in data.read_jsonl(file):
+        question, mark, answer = str(record["text"]).removeprefix("### Human:").partition("### Assistant:")
+        if not mark:
+            raise data.DataError(f"{file}: a text without its answer (### Assistant:).")
+        yield {"messages": _turns(question.strip(), answer.strip())}
+
+
+def talks(file: Path) -> Iterator[dict[str, Any]]:
+    """A list of `{"messages": [{"message"}]}`, where two people take turns. What nobody answered any more is left out."""
+    for record in _listed(file):
+        said = [str(turn["message"]).strip() for turn in record["messages"]]
+        yield {"messages": _turns(*said[: len(said) // 2 * 2])}
+
+
+def _listed(file: Path) -> list[dict[str, Any]]:
+    try:
+        records = json.loads(file.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise data.DataError(f"{file}: not valid JSON ({error}).") from error
+    if not isinstance(records, list):
+        raise data.DataError(f"{file}: expected a list of records, got {type(records).__name__}.")
+    return records
+
+
+def _asked(record: dict[str, Any], answer: str) -> list[dict[str, str]]:
+    question = "\n".join(str(record[name]) for name in ("instruction", "input") if record.get(name))
+    return _turns(question, str(record[answer]))
+
+
+def _turns(*said: str) -> list[dict[str, str]]:
+    return [{"role": ("user", "assistant")[place % 2], "content": text} for place, text in enumerate(said)]
+
+
+Converter = Callable[[Path], Iterator[dict[str, Any]]]
+CONVERTERS: dict[str, tuple[Converter, tuple[str, ...]]] = {
+    "gsm8k/gsm8k_train_reason.jsonl": (gsm8k, ("grade_school_math/data/train.jsonl",)),
+    "gsm8k/gsm8k_test_reason.jsonl": (gsm8k, ("grade_school_math/data/test.jsonl",)),
+    "rasbt_instruct_en/instruct.jsonl": (instructions, ("ch07/01_main-chapter-code/instruction-data.json",)),
+    "rasbt_instruct_en/dpo.jsonl": (preferences, ("ch07/04_preference-tuning-with-dpo/instruction-data-with-preference.json",)),
+    "ruozhiba_zh/ruozhiba_qa.jsonl": (instructions, ("ruozhiba_qa.json",)),
+    "dolly_openqa_en/dolly_openqa.jsonl": (human_assistant, ("chinkara-open_qa.jsonl",)),
+    "llamafactory_demo/identity.jsonl": (identity, ("data/identity.json",)),
+    "kdconv/kdconv_chat.jsonl": (talks, tuple(f"data/{topic}/{part}.json" for topic in ("film", "music", "travel") for part in ("dev", "test"))),
 }
+"""By the file that is made: how, and of which files of the upstream."""
 
 
 def convert(source: Source, upstream_folder: Path, target: Path) -> bool:
     """Write `target`/source.path, where there is a converter for it; says whether there was one."""
     if source.path not in CONVERTERS:
         return False
-    where, converter = CONVERTERS[source.path]
-    if not (upstream_folder / where).is_file():
-        raise StageError(f"{upstream_folder} has no {where}.")
+    converter, parts = CONVERTERS[source.path]
+    if absent := [part for part in parts if not (upstream_folder / part).is_file()]:
+        raise StageError(f"{upstream_folder} has no {absent[0]}.")
     file = target / source.path
     file.parent.mkdir(parents=True, exist_ok=True)
     with file.open("w", encoding="utf-8", newline="\n") as lines:
-        lines.writelines(json.dumps(record, ensure_ascii=False) + "\n" for record in converter(upstream_folder / where))
+        for part in parts:
+            lines.writelines(json.dumps(record, ensure_ascii=False) + "\n" for record in converter(upstream_folder / part))
     return True
 
 

@@ -1,18 +1,22 @@
 """Scores by a judge, which is any model that can be asked: a folder, or NAME@URL of an OpenAI-compatible server.
 
 Three scores from 0 to 10: language, knowledge and reasoning, efficiency (does it answer to the point, in as many words as it takes). What the
-judge does not give in form stays blank; nothing is filled in for it.
+judge does not give in form, or does not answer at all, stays blank; nothing is filled in for it.
 """
 
 from __future__ import annotations
 
 import json
+import logging
 import re
 from collections.abc import Sequence
 from statistics import mean
 
 from micromind.answering import Answerer
 from micromind.document import Message
+from micromind.problems import StageError
+
+log = logging.getLogger(__name__)
 
 SCORES = ("language", "knowledge", "efficiency")
 _ORDER = """You grade the answer of a small language model. Give three whole numbers from 0 to 10 as JSON and nothing else:
@@ -45,6 +49,14 @@ def read_scores(reply: str) -> dict[str, int] | None:
 def judge(answerer: Answerer, pairs: Sequence[tuple[str, str]]) -> dict[str, float | int | None]:
     """Mean scores over (question, answer) pairs, and how many the judge scored; a score is None where it scored none."""
     prompts = [[Message(role="user", content=_ORDER.format(question=question, answer=answer or "(nothing)"))] for question, answer in pairs]
-    replies = answerer(prompts, max_new_tokens=300, temperature=0.0) if pairs else []
-    scored = [scores for reply in replies if (scores := read_scores(reply.text))]
+    scored = [scores for prompt in prompts if (scores := read_scores(_ask(answerer, prompt)))]
     return {name: round(mean(scores[name] for scores in scored), 2) if scored else None for name in SCORES} | {"judged": len(scored)}
+
+
+def _ask(answerer: Answerer, prompt: list[Message]) -> str:
+    """One reply; "" where the judge fails: the other figures of a long evaluation must not be lost with it."""
+    try:
+        return answerer([prompt], max_new_tokens=300, do_sample=False, temperature=0.0)[0].text
+    except StageError as error:
+        log.warning("no score: %s", error)
+        return ""

@@ -85,3 +85,65 @@ def test_a_changed_and_a_missing_file_are_told(tmp_path: Path, upstream: Upstrea
 def test_an_unknown_name_is_told(tmp_path: Path, upstream: Upstream) -> None:
     with pytest.raises(SystemExit, match="There is no upstream nothing; there is: gsm8k"):
         fetch.main(["nothing", "--output", str(tmp_path)])
+
+
+ASKED = {"instruction": "Spell it right.", "input": "freind", "output": "friend", "chosen": "friend", "rejected": "look it up"}
+QUESTION = {"role": "user", "content": "Spell it right.\nfreind"}
+
+
+def said(*texts: str) -> list[dict[str, str]]:
+    return [{"role": ("user", "assistant")[place % 2], "content": text} for place, text in enumerate(texts)]
+
+
+@pytest.mark.parametrize(
+    ("path", "upstream_text", "records"),
+    [
+        ("rasbt_instruct_en/instruct.jsonl", json.dumps([ASKED]), [{"messages": [QUESTION, *said("", "friend")[1:]]}]),
+        (
+            "rasbt_instruct_en/dpo.jsonl",
+            json.dumps([ASKED]),
+            [{side: [QUESTION, {"role": "assistant", "content": text}] for side, text in (("chosen", "friend"), ("rejected", "look it up"))}],
+        ),
+        ("ruozhiba_zh/ruozhiba_qa.jsonl", json.dumps([{"instruction": "一加一？", "output": "二。"}]), [{"messages": said("一加一？", "二。")}]),
+        (
+            "dolly_openqa_en/dolly_openqa.jsonl",
+            json.dumps({"text": "### Human: Why? ### Assistant: Because.\nSo it is. "}) + "\n",
+            [{"messages": said("Why?", "Because.\nSo it is.")}],
+        ),
+        (
+            "llamafactory_demo/identity.jsonl",
+            json.dumps([{"instruction": "hi", "input": "", "output": "I am {{name}}.", "history": []}]),
+            [{"instruction": "hi", "input": "", "output": "I am {{name}}."}],
+        ),
+        (
+            "kdconv/kdconv_chat.jsonl",
+            json.dumps([{"messages": [{"message": "看过吗？"}, {"message": "看过。", "attrs": []}, {"message": "好看。"}], "name": "x"}]),
+            [{"messages": said("看过吗？", "看过。")}] * 6,  # three topics, two parts each
+        ),
+    ],
+)
+def test_each_form_is_converted(tmp_path: Path, path: str, upstream_text: str, records: list[object]) -> None:
+    for part in fetch.CONVERTERS[path][1]:
+        (tmp_path / "upstream" / part).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / "upstream" / part).write_text(upstream_text, encoding="utf-8")
+    assert fetch.convert(Source(path, "own"), tmp_path / "upstream", tmp_path)
+    assert [json.loads(line) for line in (tmp_path / path).read_text(encoding="utf-8").splitlines()] == records
+
+
+@pytest.mark.parametrize(
+    ("path", "upstream_text", "sentence"),
+    [
+        ("ruozhiba_zh/ruozhiba_qa.jsonl", "[{", "ruozhiba_qa.json: not valid JSON"),
+        ("ruozhiba_zh/ruozhiba_qa.jsonl", "{}", "ruozhiba_qa.json: expected a list of records, got dict"),
+        ("dolly_openqa_en/dolly_openqa.jsonl", '{"text": "### Human: Why?"}\n', r"a text without its answer \(### Assistant:\)"),
+    ],
+)
+def test_an_upstream_in_another_form_is_told(tmp_path: Path, path: str, upstream_text: str, sentence: str) -> None:
+    (tmp_path / fetch.CONVERTERS[path][1][0]).write_text(upstream_text, encoding="utf-8")
+    with pytest.raises(StageError, match=sentence):
+        fetch.convert(Source(path, "own"), tmp_path, tmp_path / "data")
+
+
+def test_every_converter_makes_a_listed_file() -> None:
+    listed = {source.path for upstream in sources.upstreams() for source in upstream.files}
+    assert listed.issuperset(fetch.CONVERTERS)

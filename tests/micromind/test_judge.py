@@ -4,6 +4,7 @@ import pytest
 
 from micromind.answering import Answer
 from micromind.judge import judge, read_scores
+from micromind.problems import StageError
 
 
 @pytest.mark.parametrize(
@@ -32,3 +33,16 @@ def test_what_the_judge_did_not_give_stays_blank() -> None:
 
     assert judge(answerer, [("q", "a")] * 3) == {"language": 7.5, "knowledge": 3.5, "efficiency": 5.5, "judged": 2}
     assert judge(lambda prompts, **_: [Answer("no", True)], [("q", "a")]) == {"language": None, "knowledge": None, "efficiency": None, "judged": 0}
+
+
+def test_a_judge_that_fails_leaves_blanks_and_the_rest_goes_on(caplog: pytest.LogCaptureFixture) -> None:
+    asked = []
+
+    def answerer(prompts, **sampling):  # type: ignore[no-untyped-def]
+        asked.extend(prompts)
+        if len(asked) == 2:
+            raise StageError("far at http://far/v1 gave no answer: Connection error.")
+        return [Answer('{"language": 6, "knowledge": 2, "efficiency": 4}', True)]
+
+    assert judge(answerer, [("q", "a")] * 3) == {"language": 6, "knowledge": 2, "efficiency": 4, "judged": 2}
+    assert "no score: far at http://far/v1 gave no answer" in caplog.text
