@@ -33,9 +33,8 @@ def meeting_place(config: Config) -> SyncBus:
     try:
         bus = SyncBus(config.redis_url)
         bus.ping()
-    except ValueError as error:
-        raise Stopped(Exit.USAGE, say("scale.bad_redis_url")) from error
+    except ValueError:  # of a password with a slash in it, the error would hold a part
+        raise Stopped(Exit.USAGE, say("scale.bad_redis_url")) from None
     except BusDown as error:
-        # Not `from error`: what Redis said of a password is for nobody's log.
         raise Stopped(Exit.DATABASE, say("scale.redis_away", place=place_of(config.redis_url), reason=error)) from None
     return bus

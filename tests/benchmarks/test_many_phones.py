@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from benchmarks import many_phones
 from benchmarks.many_load import _frame, answer_of
 from benchmarks.sections import replace_section
 
@@ -48,3 +49,25 @@ def test_a_section_is_replaced_between_its_marks(tmp_path: Path) -> None:
     assert file.read_text() == "before\n<!-- x: begin -->\n\nnew\n\n<!-- x: end -->\nbehind\n"
     with pytest.raises(ValueError, match="once"):
         replace_section(file, "y", "new")
+
+
+class StubLoad:
+    """Phones that answer with their own token."""
+
+    def __init__(self, port: int) -> None:
+        self.port, self.open, self.order = port, list[str](), dict[str, Any]()
+
+    def send(self, **order: Any) -> None:
+        self.order = order
+        self.open = order.get("open", self.open)
+
+    def hear(self) -> dict[str, Any]:
+        told: dict[str, Any] = {"closed": self.port}
+        return told | ({"answers": self.open, "began": self.port, "ended": 10 - self.port} if "ask" in self.order else {})
+
+
+def test_phones_at_several_ports_answer_in_their_order(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(many_phones, "Load", StubLoad)
+    loads = many_phones.Loads([1, 2])
+    assert loads.tell(open=["a", "b", "c", "d", "e"]) == {"closed": 3}
+    assert loads.tell(ask=["x"]) == {"closed": 3, "began": 1, "ended": 9, "answers": ["a", "b", "c", "d", "e"]}

@@ -162,11 +162,15 @@ async def test_serve_starts_again_what_dies(fresh: FreshServer, redis: Redis) ->
     await until_true(server.is_ready, "a web process to serve again")
     await phone.connect()
     await phone.finish(await phone.resume(rest.run))
-    await phone.leave()
     assert rest.answer == words(200)
     assert len(await asyncio.to_thread(until, lambda: two_webs(server), "both web processes")) == 2
     processes = [*children_of(server, "engine"), *children_of(server, "serve")]
+    last = await phone.pieces(await phone.say("!say 900", conversation=str(uuid4())), 10)
     assert await server.end(SIGINT) == 0
+    await phone.gone()
+    stored = Store(server).run(last.run)
+    assert (stored.status, stored.finish_reason, stored.events) == ("done", "interrupted", 0)
+    assert stored.answer.startswith(last.answer)
     assert [process for process in processes if process.is_running()] == []
 
 

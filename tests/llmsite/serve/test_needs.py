@@ -2,52 +2,80 @@
 
 from __future__ import annotations
 
+import dataclasses
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from django.conf import settings
+from django.db import connection
 
-from llmsite.serve.exits import Exit
+from llmsite.serve import needs, words
+from llmsite.serve.exits import Exit, Stopped
 from tests.llmsite.serve.process import ROOT, environment, refused
 
 POSTGRES = "postgres://me:pg-secret@127.0.0.1:1/llmsite"
 REDIS = "redis://:redis-secret@127.0.0.1:1/0"
 
 
+@pytest.fixture(autouse=True)
+def english(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    monkeypatch.setenv("LC_ALL", "C")
+    words.language.cache_clear()
+    yield
+    words.language.cache_clear()
+
+
+def stopped(redis_url: str) -> Stopped:
+    with pytest.raises(Stopped) as found:
+        needs.meeting_place(dataclasses.replace(settings.CONFIG, redis_url=redis_url))
+    assert "secret" not in found.value.sentence
+    assert found.value.__cause__ is None, "whose words would be in the log"
+    return found.value
+
+
 @pytest.mark.parametrize(
-    ("env", "code", "said"),
+    ("redis_url", "code", "said"),
     [
-        ({"DATABASE_URL": POSTGRES}, Exit.USAGE, "set REDIS_URL, for instance redis://127.0.0.1:6379/0"),
-        ({"DATABASE_URL": POSTGRES, "REDIS_URL": "http://127.0.0.1"}, Exit.USAGE, "REDIS_URL is no address of Redis"),
-        ({"REDIS_URL": REDIS}, Exit.USAGE, "need PostgreSQL, and this is SQLite: set DATABASE_URL"),
-        ({"DATABASE_URL": POSTGRES, "REDIS_URL": REDIS}, Exit.DATABASE, "Redis at redis://127.0.0.1:1/0 cannot be used"),
-        ({"REDIS_URL": REDIS, "LANG": "zh_CN.UTF-8"}, Exit.USAGE, "多进程需要 PostgreSQL"),
+        ("", Exit.USAGE, "set REDIS_URL, for instance redis://127.0.0.1:6379/0"),
+        ("http://:secret@127.0.0.1", Exit.USAGE, "REDIS_URL is no address of Redis"),
+        ("redis://:sec/ret-secret@127.0.0.1:1/0", Exit.USAGE, "REDIS_URL is no address of Redis"),
+        (REDIS, Exit.DATABASE, "Redis at redis://127.0.0.1:1/0 cannot be used"),
     ],
 )
+def test_what_is_missing_is_said(monkeypatch: pytest.MonkeyPatch, redis_url: str, code: Exit, said: str) -> None:
+    monkeypatch.setattr(connection, "vendor", "postgresql")
+    found = stopped(redis_url)
+    assert said in found.sentence
+    assert found.code == code
+
+
+def test_sqlite_is_refused() -> None:
+    found = stopped(REDIS)
+    assert (found.code, "this is SQLite: set DATABASE_URL" in found.sentence) == (Exit.USAGE, True)
+
+
+def test_the_packages_are_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(needs, "find_spec", lambda name: None)
+    found = stopped(REDIS)
+    assert found.code == Exit.INSTALL
+    assert "(redis, psycopg_pool): python -m pip install -r requirements-scale.txt" in found.sentence
+
+
+def test_no_windows(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "platform", "win32")
+    assert "Linux or macOS" in stopped(REDIS).sentence
+
+
 @pytest.mark.process
-def test_what_is_missing_is_said(tmp_path: Path, env: dict[str, str], code: Exit, said: str) -> None:
-    found, output = refused(tmp_path, "--workers", "2", "--port", "18999", env={"REDIS_URL": "", **env})
-    assert said in output
-    assert found == code
-    assert "secret" not in output
+def test_serve_refuses_in_the_persons_language_and_keeps_secrets(tmp_path: Path) -> None:
+    found, output = refused(tmp_path, "--workers", "2", env={"DATABASE_URL": POSTGRES, "REDIS_URL": REDIS, "LANG": "zh_CN.UTF-8"})
+    assert (found, "无法使用 redis://127.0.0.1:1/0 上的 Redis" in output) == (Exit.DATABASE, True), output
     assert "Traceback" not in output
-    for log in (tmp_path / "logs").glob("*.log"):
-        assert "secret" not in log.read_text()
-
-
-@pytest.mark.process
-def test_the_engine_process_needs_the_same(tmp_path: Path) -> None:
-    done = subprocess.run(
-        [sys.executable, str(ROOT / "manage.py"), "engine"],
-        env=environment(tmp_path, REDIS_URL=""),
-        cwd=tmp_path,
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-    )
-    assert (done.returncode, "set REDIS_URL" in done.stderr) == (Exit.USAGE, True), done.stderr
+    for said in (output, *(log.read_text() for log in (tmp_path / "logs").glob("*.log"))):
+        assert "secret" not in said
 
 
 @pytest.mark.process
