@@ -37,6 +37,7 @@ def serve_engine(config: Config) -> NoReturn:
         code = Exit.OK
     except BaseException as error:
         stopped = explain(error) or Stopped(Exit.BUG, say("bug", error=type(error).__name__, log=config.log))
+        console.say_no_more()
         logger.error("The engine process ends: %s", stopped.sentence, exc_info=error)
         print(stopped.sentence, file=sys.stderr, flush=True)
         code = stopped.code

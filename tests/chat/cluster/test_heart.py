@@ -1,0 +1,76 @@
+"""The lock of the engine process: kept while it lives, taken again after a sleep, and not at all once another one has cleared up."""
+
+from __future__ import annotations
+
+import os
+import threading
+import time
+from collections.abc import Callable, Iterator
+
+import pytest
+
+from chat.cluster.bus import ENGINE, FENCE_S, SyncBus, fence_of
+from chat.cluster.heart import Heart
+from tests.redis import Redis, program
+
+LIMIT_S = 60.0
+
+
+@pytest.fixture(scope="module")
+def redis() -> Iterator[Redis]:
+    if program() is None:
+        assert not os.environ.get("CI"), "CI must have Redis: install the package redis-server"
+        pytest.skip("there is no Redis here: install the package redis-server")
+    with Redis() as running:
+        yield running
+
+
+@pytest.fixture
+def bus(redis: Redis) -> Iterator[SyncBus]:
+    made = SyncBus(redis.url())
+    yield made
+    made._redis.flushall()
+    made.close()
+
+
+def until(happened: Callable[[], object], what: str) -> None:
+    limit = time.monotonic() + LIMIT_S
+    while not happened():
+        assert time.monotonic() < limit, f"waited too long for {what}"
+        time.sleep(0.02)
+
+
+def heart(bus: SyncBus, id: str, fenced: Callable[[], None] = lambda: None) -> Heart:
+    return Heart(bus, id, status=lambda: {"state": "ready"}, waiting=lambda: None, fenced=fenced)
+
+
+def test_it_says_how_it_is_and_knows_who_was_before(bus: SyncBus) -> None:
+    first = heart(bus, "one")
+    first.acquire()
+    until(lambda: bus.status() == {"engine": "one", "state": "ready"}, "its status")
+    assert bus.take("two") == 0
+    first.release()
+    second = heart(bus, "two")
+    second.acquire()
+    assert (first.before, second.before) == ("", "one")
+    second.release()
+    assert bus.take("three") == 1
+
+
+def test_a_lock_that_lapsed_is_taken_again(bus: SyncBus) -> None:
+    """Redis was started again, or the computer has slept."""
+    one = heart(bus, "one", fenced=lambda: pytest.fail("it was shut out"))
+    one.acquire()
+    bus._redis.delete(ENGINE)
+    until(lambda: bus._redis.get(ENGINE) == "one", "the lock")
+    one.release()
+
+
+def test_who_was_cleared_up_behind_ends(bus: SyncBus) -> None:
+    fenced = threading.Event()
+    one = heart(bus, "one", fenced.set)
+    one.acquire()
+    bus._redis.set(fence_of("one"), "1", ex=FENCE_S)
+    bus._redis.delete(ENGINE)
+    assert fenced.wait(LIMIT_S)
+    assert bus._redis.get(ENGINE) is None
