@@ -1,7 +1,7 @@
 """A LoRA adapter as a model of its own name, on the weights of a base model that is loaded: no second copy of them.
 
 The two have a decode loop and a cache each, so they answer at the same time. What the base answers stays the same to the last bit: nothing of it is
-changed. The adapter is decoded by torch, the base perhaps in C, so the adapter's answers come slower (docs/engine-notes.md).
+changed. The adapter is decoded by torch, the base perhaps in C, so the adapter's answers come slower.
 """
 
 from __future__ import annotations
