@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 from django.apps import apps
+from django.db import connection
 
 from chat import selectors
 from chat.models import Persona
@@ -93,5 +94,5 @@ def test_the_personas_that_come_with_it(db: None) -> None:
     Persona.objects.all().delete()
     migration = import_module("chat.migrations.0002_people_see")
     for _ in range(2):
-        migration.add_personas(apps, None)
+        migration.add_personas(apps, connection.schema_editor())
         assert [one["name"] for one in selectors.persona_list()] == ["Editor 文字编辑", "Teacher 老师", "Translator 翻译"]

@@ -262,9 +262,8 @@ async def test_an_engine_that_fails_again_says_that_it_is_dead(start_engine: Sta
     engine = await start_engine(max_streams=2)
     never_end(engine)
     spoiler = Spoiler(engine, monkeypatch)
+    spoiler.spoil = lambda rows, tokens: len(spoiler.calls) > 20  # from then on every pass
     tasks = [asyncio.create_task(collect(engine, await prepare(engine, name=f"{i}"))) for i in range(4)]
-    await asyncio.sleep(0.05)
-    spoiler.spoil = lambda rows, tokens: True
     results = await asyncio.wait_for(asyncio.gather(*tasks, return_exceptions=True), 10)
     assert {type(result) for result in results} <= {DecodingFailed, EngineDead}
     assert EngineDead in {type(result) for result in results}
@@ -302,7 +301,8 @@ async def test_stopping_the_engine_ends_its_streams(start_engine: StartEngine) -
     engine = await start_engine()
     never_end(engine)
     tasks = [asyncio.create_task(collect(engine, await prepare(engine, name=f"{i}"))) for i in range(10)]
-    await asyncio.sleep(0.05)
+    while not engine.decoded:
+        await asyncio.sleep(0)
     name = "engine tiny"
     await engine.stop()
     results = await asyncio.wait_for(asyncio.gather(*tasks, return_exceptions=True), 5)
