@@ -297,12 +297,12 @@ async def test_numbers_that_are_not_finite_fail_that_run_alone(start_engine: Sta
     await engine.check()
 
 
-async def test_stopping_the_engine_ends_its_streams(start_engine: StartEngine) -> None:
+async def test_stopping_the_engine_ends_its_streams(start_engine: StartEngine, monkeypatch: pytest.MonkeyPatch) -> None:
     engine = await start_engine()
     never_end(engine)
+    Spoiler(engine, monkeypatch).spoil = lambda rows, tokens: bool(time.sleep(0.005))  # so that none is done before
     tasks = [asyncio.create_task(collect(engine, await prepare(engine, name=f"{i}"))) for i in range(10)]
-    while not engine.decoded:
-        await asyncio.sleep(0)
+    await asyncio.sleep(0.05)
     name = "engine tiny"
     await engine.stop()
     results = await asyncio.wait_for(asyncio.gather(*tasks, return_exceptions=True), 5)
