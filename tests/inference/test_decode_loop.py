@@ -344,7 +344,7 @@ async def test_a_smaller_share_lets_fewer_in_at_once_and_nobody_is_left_out(star
     while cache.nbytes:  # noqa: ASYNC110 - given back in the engine's thread
         await asyncio.sleep(0.002)
     assert scheduler.max_cells == whole // 2
-    assert await collect(engine, await prepare(engine, sampling=Sampling(max_tokens=5)))
+    assert await collect(engine, await prepare(engine, sampling=Sampling(max_tokens=40).over(LONG)))
 
 
 async def test_a_full_cache_makes_runs_wait_and_all_end_as_they_do_alone(start_engine: StartEngine) -> None:
