@@ -2,22 +2,12 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import AsyncIterator, Iterator
 
 import pytest
 
 from chat.cluster.bus import Bus, BusDown, Entry, SyncBus, place_of
-from tests.redis import PASSWORD, Redis, program
-
-
-@pytest.fixture(scope="module")
-def redis() -> Iterator[Redis]:
-    if program() is None:
-        assert not os.environ.get("CI"), "CI must have Redis: install the package redis-server"
-        pytest.skip("there is no Redis here: install the package redis-server")
-    with Redis() as running:
-        yield running
+from tests.redis import PASSWORD, Redis
 
 
 @pytest.fixture

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -11,18 +10,9 @@ import pytest
 
 from chat.cluster.bus import ENGINE, FENCE_S, SyncBus, fence_of
 from chat.cluster.heart import Heart
-from tests.redis import Redis, program
+from tests.redis import Redis
 
 LIMIT_S = 60.0
-
-
-@pytest.fixture(scope="module")
-def redis() -> Iterator[Redis]:
-    if program() is None:
-        assert not os.environ.get("CI"), "CI must have Redis: install the package redis-server"
-        pytest.skip("there is no Redis here: install the package redis-server")
-    with Redis() as running:
-        yield running
 
 
 @pytest.fixture
