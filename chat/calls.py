@@ -118,13 +118,8 @@ class Call:
     async def events(self) -> AsyncIterator[Delta | Done]:
         """The answer as it is decoded, then how it ended. Raises the EngineError that it failed with; other exceptions are nobody's business but the
         log's. Whoever stops reading calls `hang_up`."""
-        while True:
-            event = await self._events.get()
-            if isinstance(event, Exception):
-                raise event
+        async for event in until_done(self._events):
             yield event
-            if isinstance(event, Done):
-                return
 
     def hang_up(self, reason: str = "stopped") -> None:
         """End it now, from any thread. Idempotent; too late once it is over."""
@@ -281,6 +276,17 @@ async def _prepare(call: Call, engine: Engine) -> Prompt:
 
 def _nobody_watches(position: int, eta_s: float | None) -> None:
     """A caller is not told its place in the queue: the protocol has no word for it."""
+
+
+async def until_done(events: asyncio.Queue[Delta | Done | Exception]) -> AsyncIterator[Delta | Done]:
+    """What a call is told, to its end. Raises the exception that it ends with."""
+    while True:
+        event = await events.get()
+        if isinstance(event, Exception):
+            raise event
+        yield event
+        if isinstance(event, Done):
+            return
 
 
 def alone(work: Coroutine[Any, Any, T], *, name: str | None = None) -> asyncio.Task[T]:

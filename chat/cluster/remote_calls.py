@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator
 from time import monotonic
 from uuid import UUID, uuid4
 
-from chat.calls import Asked, Done, alone
+from chat.calls import Asked, Done, alone, until_done
 from chat.cluster import messages
 from chat.cluster.messages import EngineAway, Json
 from chat.cluster.web_link import WebLink
@@ -39,13 +39,8 @@ class RemoteCall:
     async def events(self) -> AsyncIterator[Delta | Done]:
         """The answer as it is decoded, then how it ended. Raises what it failed with. From the first on, `model` is the model's own name."""
         await self._answered.wait()
-        while True:
-            event = await self._events.get()
-            if isinstance(event, Exception):
-                raise event
+        async for event in until_done(self._events):
             yield event
-            if isinstance(event, Done):
-                return
 
     def hang_up(self, reason: str = "stopped") -> None:
         """End it now, from any thread. Idempotent; too late once it is over."""
