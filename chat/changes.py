@@ -14,9 +14,13 @@ from django.db import connection, transaction
 from django.db.models import F
 
 from chat import sockets
-from chat.models import Change, Owner
+from chat.models import Owner
 
-BATCH = 500
+NUMBER = """
+INSERT INTO chat_change (conversation, owner_id, number) SELECT %s, id, changes - %s FROM chat_owner WHERE id = %s
+ON CONFLICT (conversation) DO UPDATE SET owner_id = excluded.owner_id, number = excluded.number
+"""
+"""Both databases understand it. Twice an answer, the ORM took four times as long for it."""
 
 
 @contextmanager
@@ -34,14 +38,10 @@ def writing(owner: UUID) -> Iterator[None]:
 def mark(owner: UUID, *conversations: UUID) -> None:
     """These are not what they were. Inside `writing`."""
     Owner.objects.filter(id=owner).update(changes=F("changes") + len(conversations))
-    last = Owner.objects.values_list("changes", flat=True).get(id=owner)
-    Change.objects.bulk_create(
-        [Change(conversation=one, owner_id=owner, number=last - place) for place, one in enumerate(reversed(conversations))],
-        update_conflicts=True,
-        unique_fields=["conversation"],
-        update_fields=["owner", "number"],
-        batch_size=BATCH,
-    )
+    as_stored = Owner._meta.pk.get_db_prep_value
+    person = as_stored(owner, connection)
+    with connection.cursor() as cursor:
+        cursor.executemany(NUMBER, [(as_stored(one, connection), place, person) for place, one in enumerate(reversed(conversations))])
 
 
 def mark_and_tell(owner: UUID, conversation: UUID) -> None:

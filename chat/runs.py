@@ -288,7 +288,7 @@ class RunManager:
     async def _prompt(self, run: LiveRun, engine: Engine) -> Prompt:
         found, run.input = run.input, None
         if found is None:
-            found = await in_database(selectors.model_input, run.new.run, self._system_prompt)
+            found = await in_database(selectors.stored_input, run.new.run, self._system_prompt)
         understood = {name: value for name, value in found.layered.said().items() if name in engine.info.parameters}
         if "stop" in understood:
             understood["stop"] = tuple(understood["stop"])

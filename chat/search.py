@@ -38,7 +38,7 @@ def segment(text: str) -> str:
 def index(message: Message) -> None:
     """Make a message findable, as it is now. A message without text is in no index."""
     if message.content.strip():
-        SearchEntry.objects.update_or_create(message=message, defaults={"text": segment(message.content)})
+        SearchEntry.objects.bulk_create(entries([message]), update_conflicts=True, unique_fields=["message"], update_fields=["text"])
     else:
         SearchEntry.objects.filter(message=message).delete()
 

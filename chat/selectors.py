@@ -33,9 +33,13 @@ class ModelInput:
     """Which of the configured models is to answer; blank: the default one."""
 
 
-def model_input(run_id: UUID, default_system_prompt: str = "") -> ModelInput:
+def stored_input(run: UUID, default_system_prompt: str = "") -> ModelInput:
+    """As it is in the database now."""
+    return model_input(Run.objects.select_related("message__conversation__persona").get(id=run), default_system_prompt)
+
+
+def model_input(run: Run, default_system_prompt: str = "") -> ModelInput:
     """The conversation down to the question that this run answers."""
-    run = Run.objects.select_related("message__conversation__persona").get(id=run_id)
     answer = run.message
     conversation = answer.conversation
     persona = conversation.persona
@@ -71,7 +75,8 @@ def _turns(rows: list[Message]) -> list[ChatMessage]:
 
 def branch(conversation: UUID, leaf: UUID | None) -> list[Message]:
     """The messages from the root down to `leaf`."""
-    rows = {row.id: row for row in Message.objects.filter(conversation=conversation)}
+    found = Message.objects.filter(conversation=conversation).only("id", "parent_id", "role", "content", "thinking")
+    rows = {row.id: row for row in found}
     path: list[Message] = []
     while leaf is not None and leaf in rows:
         path.append(rows[leaf])

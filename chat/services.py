@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
 from typing import Any
 from uuid import UUID, uuid4
 
 from django.db import IntegrityError, connection, transaction
 from django.db.models import Q
+from django.db.models.functions import Coalesce
 from django.utils import timezone
 
 from chat import changes, search
@@ -49,6 +51,8 @@ class NewRun:
     conversation: UUID
     message: UUID
     parent: UUID
+    row: Run = field(compare=False, repr=False)
+    """As it was written, with its message and conversation: so that they need not be read again."""
     base_answer: str = ""
     base_thinking: str = ""
     base_thinking_s: float | None = None
@@ -156,7 +160,7 @@ def continue_answer(*, device: Device, message: UUID, key: str | None = None, op
             base_thinking=len(answer.thinking),
         )
         _move_leaf(answer.conversation, answer)
-        return NewRun(run.id, answer.conversation_id, answer.id, answer.parent_id, answer.content, answer.thinking, answer.thinking_s)
+        return NewRun(run.id, answer.conversation_id, answer.id, answer.parent_id, run, answer.content, answer.thinking, answer.thinking_s)
 
 
 def run_started(*, run: UUID, **audit: Any) -> None:
@@ -194,28 +198,21 @@ def finish_run(
     *, run: UUID, pieces: list[Piece], base_thinking: str, base_answer: str, finish_reason: str, thinking_s: float | None = None, **audit: Any
 ) -> None:
     """Make a run's text final and remove its log; once, whoever comes first. `thinking_s` is the message's; None leaves what is stored."""
-    owner = Conversation.objects.values_list("owner_id", flat=True).get(messages__runs=run)
+    owner, conversation, message = Run.objects.values_list("message__conversation__owner_id", "message__conversation_id", "message_id").get(id=run)
+    now = timezone.now()
     with changes.writing(owner):
-        row = Run.objects.select_related("message").get(id=run)
-        if row.status == Run.Status.DONE:
+        unfinished = Run.objects.filter(id=run).exclude(status=Run.Status.DONE)
+        ended = {"status": Run.Status.DONE, "finish_reason": finish_reason, "frames": pack(pieces), "ended_at": now}
+        if not unfinished.update(**ended | {"started_at": Coalesce("started_at", now)} | audit):
             return  # its process seemed dead, and another one has made it final: what that has told the phones stays
-        message = row.message
-        message.thinking = base_thinking + "".join(p.text for p in pieces if p.channel == "thinking")
-        message.content = base_answer + "".join(p.text for p in pieces if p.channel == "answer")
-        message.thinking_s = thinking_s or message.thinking_s
-        message.save(update_fields=["thinking", "content", "thinking_s"])
-        search.index(message)
-        now = timezone.now()
-        Run.objects.filter(id=run).update(
-            status=Run.Status.DONE,
-            finish_reason=finish_reason,
-            frames=pack(pieces),
-            ended_at=now,
-            **{"started_at": row.started_at or now} | audit,
-        )
+        thinking = base_thinking + "".join(p.text for p in pieces if p.channel == "thinking")
+        content = base_answer + "".join(p.text for p in pieces if p.channel == "answer")
+        took = {"thinking_s": thinking_s} if thinking_s else {}
+        Message.objects.filter(id=message).update(thinking=thinking, content=content, **took)
+        search.index(Message(id=message, content=content))
         RunEvent.objects.filter(run=run).delete()
-        Conversation.objects.filter(id=message.conversation_id).update(updated_at=now)
-        changes.mark(owner, message.conversation_id)
+        Conversation.objects.filter(id=conversation).update(updated_at=now)
+        changes.mark(owner, conversation)
 
 
 def any_unfinished() -> bool:
@@ -256,27 +253,18 @@ def _pieces(event: RunEvent) -> list[Piece]:
     return unpack(event.frames, thinking, answer)
 
 
-class _once:
-    """The same key twice is the same message: found before writing, or (two sends at once) by the unique constraint."""
-
-    def __init__(self, device: Device, key: str | None) -> None:
-        self.device = device
-        self.key = key
-
-    def __enter__(self) -> None:
-        self._look()
-
-    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
-        if isinstance(error, IntegrityError):
-            self._look()
-
-    def _look(self) -> None:
-        if self.key is None:
-            return
-        if run := Run.objects.filter(device=self.device, key=self.key).first():
-            raise AlreadyDone(run.id, run.message_id)
-        if message := Message.objects.filter(device=self.device, key=self.key).first():
-            raise AlreadyDone(None, message.id)
+@contextmanager
+def _once(device: Device, key: str | None) -> Iterator[None]:
+    """The same key twice is the same message. The database refuses the second one, or it can no longer be carried out: then it is looked for."""
+    try:
+        yield
+    except (IntegrityError, Refused):
+        if key is not None:
+            if run := Run.objects.filter(device=device, key=key).first():
+                raise AlreadyDone(run.id, run.message_id) from None
+            if message := Message.objects.filter(device=device, key=key).first():
+                raise AlreadyDone(None, message.id) from None
+        raise
 
 
 def _open(device: Device, conversation: UUID | None, content: str) -> Conversation:
@@ -351,7 +339,7 @@ def _answer(
     answer = Message.objects.create(conversation=conversation, parent=question, role=Message.Role.ASSISTANT)
     run = Run.objects.create(message=answer, device=device, key=key, options=options or {}, model=conversation.model if model is None else model)
     _move_leaf(conversation, answer)
-    return NewRun(run.id, conversation.id, answer.id, question.id)
+    return NewRun(run.id, conversation.id, answer.id, question.id, run)
 
 
 def _move_leaf(conversation: Conversation, leaf: Message) -> None:

@@ -83,7 +83,7 @@ def _store_together(writes: list[Write], system_prompt: str) -> list[tuple[NewRu
             except Exception as error:
                 results.append(error)
             else:
-                results.append((new, selectors.model_input(new.run, system_prompt)))
+                results.append((new, selectors.model_input(new.row, system_prompt)))
         if transaction.get_rollback():
             raise DatabaseError("a message could not be taken back alone, so none of them is stored")
     return results

@@ -43,7 +43,7 @@ def test_an_imported_conversation_is_found_and_gone_on_with(client: Client) -> N
     made = keeping.import_conversation(device=client.device, data=ExportedConversation.model_validate(exported(client)))
     assert [hit["conversation"]["id"] for hit in selectors.search(client.owner, "because").items].count(str(made.id)) == 1
     new = services.send(device=client.device, content="more", conversation=made.id)
-    assert [turn.content for turn in selectors.model_input(new.run).messages] == ["Be brief.", "why **not**?", "so", "more"]
+    assert [turn.content for turn in selectors.stored_input(new.run).messages] == ["Be brief.", "why **not**?", "so", "more"]
 
 
 def test_markdown_is_the_open_branch_without_thinking(client: Client) -> None:

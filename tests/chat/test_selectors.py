@@ -12,7 +12,7 @@ def test_the_model_is_given_the_branch(client: Client) -> None:
     first = services.send(device=client.device, content="one")
     finish(first, "uno", thinking="hm")
     second = services.send(device=client.device, content="two", conversation=first.conversation)
-    found = selectors.model_input(second.run)
+    found = selectors.stored_input(second.run)
     assert found.messages == (ChatMessage("user", "one"), ChatMessage("assistant", "uno", "hm"), ChatMessage("user", "two"))
     assert found.prefill is None
 
@@ -23,26 +23,26 @@ def test_the_newest_system_prompt_of_the_branch_holds(client: Client) -> None:
     finish(first, "uno")
     services.set_system_prompt(device=client.device, content="be long", conversation=chat)
     second = services.send(device=client.device, content="two", conversation=chat)
-    assert selectors.model_input(first.run, "default").messages[0] == ChatMessage("system", "be brief")
-    assert [m.content for m in selectors.model_input(second.run).messages] == ["be long", "one", "uno", "two"]
+    assert selectors.stored_input(first.run, "default").messages[0] == ChatMessage("system", "be brief")
+    assert [m.content for m in selectors.stored_input(second.run).messages] == ["be long", "one", "uno", "two"]
     services.set_system_prompt(device=client.device, content="", conversation=chat)
     third = services.send(device=client.device, content="three", conversation=chat)
-    assert selectors.model_input(third.run, "default").messages[0].role == "user"
+    assert selectors.stored_input(third.run, "default").messages[0].role == "user"
 
 
 def test_persona_then_default_where_nothing_was_set(client: Client) -> None:
     new = services.send(device=client.device, content="one")
-    assert selectors.model_input(new.run, "default").messages[0] == ChatMessage("system", "default")
+    assert selectors.stored_input(new.run, "default").messages[0] == ChatMessage("system", "default")
     persona = Persona.objects.create(name="p", system_prompt="persona", options={"temperature": 0.1, "top_k": 3})
     Conversation.objects.filter(id=new.conversation).update(persona=persona, options={"temperature": 0.2})
-    found = selectors.model_input(new.run, "default")
+    found = selectors.stored_input(new.run, "default")
     assert found.messages[0] == ChatMessage("system", "persona")
     assert (found.layered.temperature, found.layered.top_k) == (0.2, 3)
 
 
 def test_what_the_message_asks_for_wins(client: Client) -> None:
     new = services.send(device=client.device, content="one", options={"preset": "tutorial", "top_p": 0.5})
-    found = selectors.model_input(new.run)
+    found = selectors.stored_input(new.run)
     assert found.asked.said() == {"top_p": 0.5}
     assert (found.layered.top_k, found.layered.repetition_penalty, found.layered.max_tokens) == (10, 1.2, 1024)
 
@@ -51,17 +51,17 @@ def test_a_question_without_an_answer_is_told_together_with_the_next(client: Cli
     first = services.send(device=client.device, content="one")
     finish(first, reason="error")
     second = services.send(device=client.device, content="two", conversation=first.conversation)
-    assert selectors.model_input(second.run).messages == (ChatMessage("user", "one\n\ntwo"),)
+    assert selectors.stored_input(second.run).messages == (ChatMessage("user", "one\n\ntwo"),)
 
 
 def test_a_continued_answer_is_a_prefill(client: Client) -> None:
     first = services.send(device=client.device, content="one")
     finish(first, thinking="hm", reason="stopped")
     more = services.continue_answer(device=client.device, message=first.message)
-    assert selectors.model_input(more.run).prefill == Prefill("hm", "", in_thinking=True)
+    assert selectors.stored_input(more.run).prefill == Prefill("hm", "", in_thinking=True)
     finish(more, "un", thinking=" yes", reason="stopped")
     again = services.continue_answer(device=client.device, message=first.message)
-    found = selectors.model_input(again.run)
+    found = selectors.stored_input(again.run)
     assert found.prefill == Prefill("hm yes", "un", in_thinking=False)
     assert found.messages == (ChatMessage("user", "one"),)
 

@@ -68,20 +68,15 @@ def test_the_same_key_is_the_same_message(client: Client, same: str) -> None:
     assert (done.value.run is None) == (same == "system")
 
 
-def test_two_sends_at_once_with_one_key_are_told_by_the_constraint(client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
-    new = services.send(device=client.device, content="one", key="k")
-    look, looked = services._once._look, []
-
-    def blind_at_first(self: services._once) -> None:
-        looked.append(self)
-        if len(looked) > 1:
-            look(self)
-
-    monkeypatch.setattr(services._once, "_look", blind_at_first)
-    with pytest.raises(AlreadyDone) as done:
-        services.send(device=client.device, content="one", key="k")
-    assert done.value.run == new.run
-    assert Message.objects.count() == 2
+def test_a_key_that_can_no_longer_be_carried_out_still_returns_what_it_made(client: Client) -> None:
+    first = services.send(device=client.device, content="one")
+    finish(first, "uno", reason="length")
+    more = services.continue_answer(device=client.device, message=first.message, key="k")
+    with pytest.raises(AlreadyDone) as done:  # not "it is still being answered"
+        services.continue_answer(device=client.device, message=first.message, key="k")
+    assert done.value.run == more.run
+    with pytest.raises(Refused, match="still_running"):
+        services.continue_answer(device=client.device, message=first.message, key="another")
 
 
 def test_keys_of_two_devices_do_not_meet(client: Client, stranger: Client) -> None:

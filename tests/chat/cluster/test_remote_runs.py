@@ -14,14 +14,16 @@ from chat.cluster.messages import Update
 from chat.cluster.remote_runs import RemoteRun
 from chat.identity import Client
 from chat.liverun import LiveRun
-from chat.models import Device
+from chat.models import Device, Run
 from chat.protocol import End, TimingSeconds, UsageCount
 from chat.services import NewRun
 from inference.types import Delta
 
 
 def living() -> LiveRun:
-    run = LiveRun(NewRun(uuid4(), uuid4(), uuid4(), uuid4()), client=Client(Device(id=uuid4(), owner_id=uuid4()), "phone"), key="k", language="en")
+    run = LiveRun(
+        NewRun(uuid4(), uuid4(), uuid4(), uuid4(), Run()), client=Client(Device(id=uuid4(), owner_id=uuid4()), "phone"), key="k", language="en"
+    )
     run.set_place(2, 1.5)
     return run
 
