@@ -16,6 +16,7 @@ from django.db.models import Model
 from django.db.utils import DatabaseError
 
 from chat import search
+from llmsite.database_use import alone
 from llmsite.databases import shown
 from llmsite.serve.exits import Exit, Stopped
 from llmsite.serve.words import say
@@ -37,33 +38,38 @@ class Copied:
 def move(source: dict[str, Any], target: dict[str, Any], told: Callable[[str, int], None]) -> list[Copied]:
     """Copy every row of `source` (Django's table of settings) into the empty `target`, in one transaction there; nothing is written to `source`.
 
-    `told` is called with a table's name and its rows so far. Raises Stopped, and Django's DatabaseError where a database is out of reach.
+    `told` is called with a table's name and its rows so far. Raises Stopped, InUse, and Django's DatabaseError where a database is out of reach.
     """
     _connect(SOURCE, _for_reading(source))
     _connect(TARGET, target)
     try:
         if (source["ENGINE"], str(source["NAME"]), source.get("HOST")) == (target["ENGINE"], str(target["NAME"]), target.get("HOST")):
             raise Stopped(Exit.USAGE, say("move.same"))
-        _check_source(connections[SOURCE])
-        _prepare_target(connections[TARGET])
-        with transaction.atomic(using=SOURCE), transaction.atomic(using=TARGET):
-            _fix_snapshot(connections[SOURCE])
-            _empty_what_migrating_made()
-            search.drop_index(connections[TARGET])
-            for model in _models():
-                _copy(model, told)
-            _set_sequences(connections[TARGET])
-            connections[TARGET].check_constraints()
-            search.make_index(connections[TARGET])
-            found = [Copied(model._meta.db_table, _count(model, SOURCE), _count(model, TARGET)) for model in _models()]
-            if wrong := [one for one in found if one.there != one.here]:
-                raise Stopped(Exit.DATABASE, say("move.counts", table=wrong[0].table, there=wrong[0].there, here=wrong[0].here))
-        return found
+        with alone(connections[SOURCE]), alone(connections[TARGET]):
+            _check_source(connections[SOURCE])
+            _prepare_target(connections[TARGET])
+            return _copy_all(told)
     finally:
         for alias in (SOURCE, TARGET):
             connections[alias].close()
             del connections[alias]
             del connections.settings[alias]
+
+
+def _copy_all(told: Callable[[str, int], None]) -> list[Copied]:
+    with transaction.atomic(using=SOURCE), transaction.atomic(using=TARGET):
+        _fix_snapshot(connections[SOURCE])
+        _empty_what_migrating_made()
+        search.drop_index(connections[TARGET])
+        for model in _models():
+            _copy(model, told)
+        _set_sequences(connections[TARGET])
+        connections[TARGET].check_constraints()
+        search.make_index(connections[TARGET])
+        found = [Copied(model._meta.db_table, _count(model, SOURCE), _count(model, TARGET)) for model in _models()]
+        if wrong := [one for one in found if one.there != one.here]:
+            raise Stopped(Exit.DATABASE, say("move.counts", table=wrong[0].table, there=wrong[0].there, here=wrong[0].here))
+    return found
 
 
 def _connect(alias: str, table: dict[str, Any]) -> None:

@@ -10,6 +10,7 @@ import asyncio
 import atexit
 import logging
 import secrets
+import signal
 import threading
 from collections.abc import Callable
 from concurrent.futures import Future
@@ -27,9 +28,10 @@ from inference.embedding import Embedded
 from inference.engine import Engine
 from inference.errors import EngineDead, EngineError
 from inference.types import LoadProgress
-from llmsite import lock
+from llmsite import database_use, lock
 from llmsite.computer import computer_id
 from llmsite.config import Config, ModelConfig
+from llmsite.database_use import InUse
 from llmsite.embeddings import Embeddings
 from llmsite.engines import build_adapter, build_engine, default_model, known_models
 from llmsite.held_database import hold_open
@@ -75,6 +77,8 @@ class Runtime:
         self.embeddings = Embeddings(config)
         self.heart: Heart | None = None
         """Of an engine process: it serves web processes, and holds the lock in Redis for that."""
+        self.database_lost: Callable[[InUse], None] = self._end_for
+        """Called from a thread when another server has begun to use the database: this one ends."""
         self._held: BaseDatabaseWrapper | None = None
         self.reach = Reach(self.instance)
         self._publisher = Publisher()
@@ -194,6 +198,7 @@ class Runtime:
         await asyncio.to_thread(self._let_database_go)
         if self.heart is not None:
             await asyncio.to_thread(self.heart.release)
+        await asyncio.to_thread(database_use.let_go)
         lock.release(self.config.data)
 
     def _begin(self) -> None:
@@ -214,8 +219,7 @@ class Runtime:
         began = monotonic()
         if not self.config.supervised:
             lock.acquire(self.config.data)
-        if self.heart is not None:
-            self.heart.acquire()
+        self._claim_database()
         self.computer = computer_id(self.config.data)
         bring_up_to_date()
         self._held = hold_open()
@@ -231,6 +235,20 @@ class Runtime:
         self._loaded.set_result(engine)
         if self.heart is None:
             self.reach.follow()
+
+    def _claim_database(self) -> None:
+        """Before anything is written. An engine process waits here until the one before it is gone."""
+        use = database_use.hold("server" if self.heart is None else "engine", self.heart.id if self.heart else "")
+        if self.heart is not None:
+            self.heart.acquire()
+        if use is not None:
+            if self.heart is not None:
+                use.acquire(database_use.ENGINE, replaces={self.heart.before} - {""}, wait_s=database_use.TAKE_OVER_S)
+            use.keep(self.database_lost)
+
+    def _end_for(self, error: InUse) -> None:
+        self.error = error
+        signal.raise_signal(signal.SIGTERM)
 
     def _at_exit(self) -> None:
         """Daphne and runserver end without a word to the application: what still runs is made final here, as after a crash."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import secrets
+import signal
 import socket
 from collections.abc import Coroutine
 from typing import Any
@@ -16,7 +17,9 @@ from chat.cluster.remote_calls import RemoteCalls, RemoteEmbeddings
 from chat.cluster.remote_runs import RemoteRuns
 from chat.cluster.web_link import WebLink
 from inference.types import LoadProgress
+from llmsite import database_use
 from llmsite.config import Config
+from llmsite.database_use import InUse
 from llmsite.network import Address
 from llmsite.reach import Reach
 from llmsite.runtime import State
@@ -46,9 +49,12 @@ class WebRuntime:
             self.reach.told.append(self._publisher.publish)
             self.link.own_name = lambda: self._publisher.name
         self.link.figures = lambda: metrics.figures(None)
+        self.link.clearing_up = database_use.clearing_up
         self.link.process = config.process_name or f"web {socket.gethostname()}:{config.port}"
         self._models: dict[str, list[dict[str, Any]]] = {}
         """As they were heard of last, by language."""
+        self.error: BaseException | None = None
+        """Why this process ends."""
         self._loop: asyncio.AbstractEventLoop | None = None
         self._waited = self._stopped = False
 
@@ -65,10 +71,12 @@ class WebRuntime:
             self.reach.follow()
 
     async def stored(self) -> None:
-        """Returns once it is known whether there is an engine process."""
+        """Returns once it is known whether there is an engine process. Raises InUse where a server of one process has the database."""
         self.start_up()
         if self._waited:
             return
+        if (use := await asyncio.to_thread(database_use.hold, "web", self.link.id)) is not None:
+            use.keep(self._end_for)
         try:
             await asyncio.wait_for(self.link.looked(), SOON_S)
         except TimeoutError:
@@ -84,6 +92,11 @@ class WebRuntime:
         self._publisher.stop()
         await self.link.stop()
         await asyncio.to_thread(self._publisher.join)
+        await asyncio.to_thread(database_use.let_go)
+
+    def _end_for(self, error: InUse) -> None:
+        self.error = error
+        signal.raise_signal(signal.SIGTERM)
 
     # --- the engine process ---
 

@@ -11,14 +11,14 @@ import logging
 import secrets
 import time
 from collections.abc import Awaitable, Callable
-from contextlib import suppress
+from contextlib import AbstractContextManager, nullcontext, suppress
 from typing import Any
 
 from chat import services, sockets
 from chat.cluster import messages, news
 from chat.cluster.bus import BEAT_S, FIGURES_S, LEASE_S, LOG, NEWS, RETRY_S, Bus, BusDown, Entry, Writer, dumps, inbox_of, requests_of
 from chat.cluster.messages import EngineAway, Json
-from chat.cluster.recovery import texts_in
+from chat.cluster.recovery import Texts, texts_in
 from chat.database import in_database
 from chat.metrics import Figures
 
@@ -58,6 +58,8 @@ class WebLink:
         self.missed: Callable[[], None] = lambda: None
         self.settle: Callable[[], Awaitable[None]] = _nothing
         """Called each BEAT_S: for what was missed."""
+        self.clearing_up: Callable[[str], AbstractContextManager[bool]] = lambda gone: nullcontext(True)
+        """Whether what the engine process `gone` left may be made final: not while another one, at another Redis, writes to the same database."""
         self._bus = bus
         self._out: list[Entry] = []
         self._waiting: dict[str, asyncio.Future[Any]] = {}
@@ -230,8 +232,7 @@ class WebLink:
                 return
             try:
                 if await in_database(services.any_unfinished):
-                    count = await in_database(services.recover_interrupted, texts_in(await self._bus.all_of(LOG), gone))
-                    log.warning("the engine process is gone; %d answers that it left were made final as interrupted", count)
+                    await in_database(self._clear_up, gone, texts_in(await self._bus.all_of(LOG), gone))
             finally:
                 await self._bus.unfence(self.id)
             self._missing_since = None
@@ -239,6 +240,12 @@ class WebLink:
             log.warning("Redis does not answer: %s", error)
         except Exception:
             log.exception("what the engine process left could not be made final; trying again")
+
+    def _clear_up(self, gone: str, further: Texts) -> None:
+        with self.clearing_up(gone) as may:
+            if may:
+                count = services.recover_interrupted(further)
+                log.warning("the engine process is gone; %d answers that it left were made final as interrupted", count)
 
 
 async def _nothing() -> None:

@@ -10,7 +10,9 @@ import signal
 import sys
 from typing import Any, NoReturn
 
+from llmsite import database_use
 from llmsite.config import Config
+from llmsite.database_use import InUse
 from llmsite.secret import make_only_private_files
 from llmsite.serve import console, needs
 from llmsite.serve.exits import Exit, Stopped, explain
@@ -61,6 +63,7 @@ async def _serve(config: Config) -> None:
     runtime = Runtime(config)
     id_ = config.process_id or secrets.token_hex(8)
     runtime.heart = Heart(bus, id_, status=lambda: _status(runtime), waiting=_say_waiting, fenced=lambda: end_now(Exit.LOCKED))
+    runtime.database_lost = _end_for
     link = EngineLink(Bus(config.redis_url), id_, runs=runtime.runs, calls=runtime.calls, serving=runtime)
     stop = _stop_event()
     runtime.begin()
@@ -87,6 +90,7 @@ async def _end(runtime: Any, link: Any) -> None:
     except TimeoutError:
         logger.warning("not everything could be said at the end; what is stored is complete up to the last flush")
     await asyncio.to_thread(runtime.heart.release)
+    await asyncio.to_thread(database_use.let_go)
     try:
         async with asyncio.timeout(SAVE_S):
             await runtime.shutdown()
@@ -119,6 +123,14 @@ async def _until(stop: asyncio.Event, work: Any) -> None:
         for one in (task, stopped):
             one.cancel()
         await asyncio.gather(task, stopped, return_exceptions=True)
+
+
+def _end_for(error: InUse) -> None:
+    """Another engine process has begun to write to the database: not one answer more may be made final here."""
+    stopped = explain(error)
+    assert stopped is not None
+    print(stopped.sentence, file=sys.stderr, flush=True)
+    end_now(stopped.code)
 
 
 def _say_waiting() -> None:

@@ -42,7 +42,7 @@ MEANINGS = {
     Exit.DISK_FULL: "the disk is full",
     Exit.MODEL: "the model is missing or broken, or its server does not answer",
     Exit.MEMORY: "too little memory for the model",
-    Exit.LOCKED: "another server uses the data folder",
+    Exit.LOCKED: "another server uses the data folder or the database",
     Exit.DATABASE: "the database or Redis is broken or out of reach, or the database newer than the program",
     Exit.INSTALL: "the installation failed",
     Exit.AT_ONCE: "stopped by a second Ctrl-C, without waiting",
@@ -76,6 +76,10 @@ def explain(error: BaseException) -> Stopped | None:
         if name == "Locked":
             pid = getattr(cause, "pid", None)
             return Stopped(Exit.LOCKED, say("locked", path=getattr(cause, "path").parent, who=say("by_pid", pid=pid) if pid else ""))  # noqa: B009
+        if name == "InUse":
+            kind, place, where = (getattr(cause, name) for name in ("kind", "place", "where"))
+            who = say(f"used_by.{kind or 'other'}", where=say("used_by.where", where=where))
+            return Stopped(Exit.LOCKED, say("database_in_use", place=place, who=who))
         if name == "BusDown":
             return Stopped(Exit.DATABASE, say("scale.redis_gone", reason=cause))
         if _is_kind(cause, "EngineError"):

@@ -9,7 +9,7 @@ import threading
 import time
 from typing import TYPE_CHECKING, Any
 
-from llmsite import lock
+from llmsite import database_use, lock
 from llmsite.config import Config
 from llmsite.reach import Place, Reach
 from llmsite.serve import needs, run
@@ -35,6 +35,7 @@ def serve_many(config: Config, clock: Timings, screen: Screen, workers: int, *, 
     bus = needs.meeting_place(config)
     sockets = listen(config.host, config.port)
     lock.acquire(config.data)
+    database_use.hold("parent")
     clock.mark("port, lock and Redis")
     run.migrate()
     clock.mark("database")

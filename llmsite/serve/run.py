@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, NoReturn
 from django.contrib.auth import get_user_model
 
 from chat import clients
-from llmsite import lock, network
+from llmsite import database_use, lock, network
 from llmsite.config import Config
 from llmsite.reach import Place
 from llmsite.secret import make_only_private_files
@@ -70,6 +70,7 @@ def _serve(config: Config, clock: Timings, screen: Screen, *, timings: bool) -> 
     clock.mark("Python and Django")
     sockets = listen(config.host, config.port)
     lock.acquire(config.data)
+    database_use.hold("server")
     clock.mark("port and lock")
     migrate()
     clock.mark("database")
@@ -97,12 +98,15 @@ def _serve(config: Config, clock: Timings, screen: Screen, *, timings: bool) -> 
     _when_started(server, desk)
     server.run(sockets)
     desk.close()
+    if runtime.error is not None:
+        raise runtime.error
 
 
 def _serve_web(config: Config, clock: Timings, screen: Screen) -> None:
     """One web process: of `serve --workers`, with that one's sockets, or a unit of its own."""
     end_with_parent()
     needs.meeting_place(config)
+    database_use.hold("web")
     sockets = inherited_sockets() or listen(config.host, config.port)
     from llmsite import asgi
 
@@ -112,6 +116,8 @@ def _serve_web(config: Config, clock: Timings, screen: Screen) -> None:
         place = Place(tuple(s.getsockname()[0] for s in sockets), sockets[0].getsockname()[1])
         screen.rows([(say("here"), f"http://{network.reachable(place.hosts[0])}:{place.port}/"), (say("stop"), say("stop_how"))])
     server.run(sockets)
+    if asgi.runtime.error is not None:
+        raise asgi.runtime.error
 
 
 def migrate() -> None:

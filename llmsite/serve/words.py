@@ -30,6 +30,17 @@ SENTENCES: dict[str, tuple[str, str]] = {
         "Another server{who} uses the data in {path}. Stop it first, or start this one with other data: --data FOLDER",
         "另一个服务{who}正在使用 {path} 中的数据。请先停止它，或换一个数据文件夹：--data 文件夹",
     ),
+    "database_in_use": (
+        "{who} uses the database {place}. Stop that first, or give this one a database of its own: DATABASE_URL",
+        "{who}正在使用数据库 {place}。请先停止它，或为本服务另设数据库：DATABASE_URL",
+    ),
+    "used_by.where": (" ({where})", "（{where}）"),
+    "used_by.server": ("A server of one process{where}", "一个单进程服务{where}"),
+    "used_by.parent": ("A server of several processes (serve --workers){where}", "一个多进程服务（serve --workers）{where}"),
+    "used_by.engine": ("The engine process of a server of several processes{where}", "一个多进程服务的引擎进程{where}"),
+    "used_by.web": ("A web process of a server of several processes{where}", "一个多进程服务的网页进程{where}"),
+    "used_by.move": ("move_database{where}", "move_database{where}"),
+    "used_by.other": ("Another program", "另一个程序"),
     "disk_full": (
         "The disk is full: {path} cannot be written. Free some space and start again.",
         "磁盘已满：无法写入 {path}。请清理空间后重新启动。",

@@ -23,7 +23,7 @@ LIMIT_S = 90.0
 """How long anything may take on a busy machine. No test measures with it; it only ends what hangs."""
 LOG_TAIL = 6000
 
-REFUSED = ["exits.Stopped", "lock.Locked", "OperationalError", "sqlite3.DatabaseError", "psycopg.errors.", "DataError"]
+REFUSED = ["exits.Stopped", "lock.Locked", "database_use.InUse", "OperationalError", "sqlite3.DatabaseError", "psycopg.errors.", "DataError"]
 """How the log ends the traceback of a command that was refused with a sentence."""
 
 Kind = Literal["serve", "workers", "uvicorn", "daphne", "runserver"]
