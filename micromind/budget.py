@@ -1,10 +1,11 @@
-"""A budget of wall-clock time for the transformers Trainer, which also shapes the learning rate."""
+"""A budget of time for the transformers Trainer, by the clock on the wall or of the processor, which also shapes the learning rate."""
 
 from __future__ import annotations
 
 import json
 import logging
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -23,19 +24,21 @@ class Budget(TrainerCallback):
 
     Args:
         minutes: active time for the whole training, over all resumes.
+        clock: in seconds; time.process_time counts what the processor worked for this process, all threads together.
         tokens_per_step: to count the tokens; it may differ after a resume.
         warm_up: the share of the budget in which the learning rate rises.
     """
 
-    def __init__(self, minutes: float, tokens_per_step: int, *, warm_up: float = 0.02) -> None:
+    def __init__(self, minutes: float, tokens_per_step: int, *, warm_up: float = 0.02, clock: Callable[[], float] = time.monotonic) -> None:
         self.seconds = minutes * 60
         self.tokens_per_step = tokens_per_step
         self.warm_up = warm_up
+        self.clock = clock
         self.active = 0.0
         self.tokens = 0
         self.usual_step: float | None = None
         self._steps = 0  # since this process began
-        self._last = time.monotonic()
+        self._last = clock()
 
     @property
     def share(self) -> float:
@@ -66,10 +69,10 @@ class Budget(TrainerCallback):
             spent = json.loads(saved.read_text())
             self.active, self.tokens = spent["active_seconds"], spent["tokens"]
             log.info("resumed at step %d, %.1f of %.1f minutes spent", state.global_step, self.active / 60, self.seconds / 60)
-        self._last = time.monotonic()
+        self._last = self.clock()
 
     def on_step_end(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any) -> None:
-        now = time.monotonic()
+        now = self.clock()
         took, self._last = now - self._last, now
         self.spend(took)
         self._steps += 1
@@ -83,4 +86,4 @@ class Budget(TrainerCallback):
     def on_save(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any) -> None:
         folder = Path(args.output_dir) / f"checkpoint-{state.global_step}"
         (folder / STATE_FILE).write_text(json.dumps({"active_seconds": self.active, "tokens": self.tokens}))
-        self._last = time.monotonic()
+        self._last = self.clock()

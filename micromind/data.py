@@ -7,8 +7,9 @@ import json
 import os
 import random
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -166,19 +167,22 @@ def short_answers(document: Document) -> bool:
 # --- mixing ----------------------------------------------------------------------------------------------------------
 
 
-def mixture(folder: Path | None, *, stage: str, seed: int, limit: int | None = None) -> list[Document]:
+def mixture(
+    folder: Path | None, *, stage: str, seed: int, limit: int | None = None, weights: Mapping[str, float] = MappingProxyType({})
+) -> list[Document]:
     """All documents of a stage ("pretrain", "sft", "reason", "lora:DOMAIN"), each source as often as its weight says, shuffled.
 
     Args:
         folder: a prepared data folder (prepare.py), of which only `train` is read; None: our own texts alone.
         limit: so many documents of a source at most.
+        weights: by a source's path, in place of the list's.
     """
     rng = random.Random(seed)
     mixed: list[Document] = []
     own_too = stage in ("pretrain", "sft")
     for base, listed in ((folder and folder / "train", sources.THIRD_PARTY), (OWN_FOLDER if own_too else None, sources.OWN)):
         for source in listed if base else ():
-            if weight := source.weight(stage):
+            if weight := weights.get(source.path, source.weight(stage)):
                 mixed.extend(_weighted(base / source.path, weight, rng, own=base is OWN_FOLDER, limit=limit))
             if source.unknown and stage == "sft":
                 mixed.extend(map(synthetic.unknown(rng), _weighted(base / source.path, source.unknown, rng, own=False, limit=limit)))
@@ -209,11 +213,11 @@ def _read(path: Path, rng: random.Random, limit: int | None) -> list[Document]:
     return found if limit is None or len(found) <= limit else rng.sample(found, limit)
 
 
-def read_from(folder: Path | None, stage: str) -> dict[str, float]:
+def read_from(folder: Path | None, stage: str, weights: Mapping[str, float] = MappingProxyType({})) -> dict[str, float]:
     """The files that a stage reads, with their weights: for its record."""
     own = {f"micromind/texts/{source.path}": source.weight(stage) for source in sources.OWN} if stage in ("pretrain", "sft") else {}
     third = {source.path: source.weight(stage) or source.unknown * (stage == "sft") for source in sources.THIRD_PARTY} if folder else {}
-    return {name: weight for name, weight in (third | own).items() if weight}
+    return {name: weight for name, weight in (third | own | dict(weights)).items() if weight}
 
 
 def preferences(folder: Path | None, *, seed: int, limit: int | None = None) -> list[dict[str, list[Message]]]:

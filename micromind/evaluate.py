@@ -2,11 +2,13 @@
 
 Held-out perplexity and bits per byte of each source, format, GSM8K and sums of two digits, variety, our own dialogues, the source material's
 questions, and a judge's scores if --judge names one. Each model folder gets evaluation.json, the report folder report.md and its plots.
+What was measured before, of the same weights and in the same way, is not measured again: an interrupted evaluation goes on.
 """
 
 from __future__ import annotations
 
 import argparse
+import hashlib
 import logging
 import random
 import sys
@@ -22,6 +24,7 @@ from micromind.answering import Answer, Answerer, LocalAnswerer, open_answerer
 from micromind.document import Message
 from micromind.grpo import last_number, questions
 from micromind.judge import judge
+from micromind.prepare import RECORD as RECORD_OF_DATA
 from micromind.prepare import plain_documents, prepared
 from micromind.problems import StageError, command
 from micromind.sizes import SIZES, STAGES
@@ -30,6 +33,7 @@ from micromind.stage import command_line
 log = logging.getLogger(__name__)
 
 RECORD = "evaluation.json"
+FORM = 1  # to be raised when what this module measures changes
 COMPARISON = data.OWN_FOLDER / "comparison.jsonl"
 GSM8K = Path("gsm8k") / "gsm8k_test_reason.jsonl"
 THINKERS = ("reason", "grpo")
@@ -107,6 +111,23 @@ def measure(folder: Path, plan: Plan) -> dict[str, Any]:
     }
 
 
+def asked_of(folder: Path, plan: Plan) -> dict[str, Any]:
+    """All that a model's figures depend on: while it is the same, they need not be measured again."""
+    weights = {file.name: f"{file.stat().st_size}-{file.stat().st_mtime_ns}" for file in sorted(folder.glob("*.safetensors"))}
+    texts = b"".join(file.read_bytes() for file in (COMPARISON, dialogues.QUESTIONS))
+    return {
+        "form": FORM,
+        "weights": weights,
+        "questions": hashlib.sha256(texts).hexdigest(),
+        "held_out": str(plan.prepared) if plan.prepared else None,
+        "inputs": folders.read_record(plan.prepared, RECORD_OF_DATA).get("inputs") if plan.prepared else None,
+        "gsm8k": str(plan.gsm8k) if plan.gsm8k else None,
+        "seed": plan.seed,
+        "amounts": plan.amounts.__dict__,
+        "judge": plan.judged_by,
+    }
+
+
 def compare(answerer: LocalAnswerer, *, continues: bool, thinking: bool, **sampling: Any) -> list[tuple[tuple[str, str], Answer]]:
     """The source material's questions. A pretrained model continues the texts; the others are asked them all."""
     asked = [(str(record["kind"]), str(record["prompt"])) for record in data.read_jsonl(COMPARISON)]
@@ -124,15 +145,18 @@ def held_out(model: Any, tokenizer: Any, plan: Plan) -> dict[str, Any]:
     if plan.prepared is None:
         return {}
     found = {}
-    for file in sorted((plan.prepared / "held_out").rglob("*.jsonl")):
-        name = str(file.relative_to(plan.prepared / "held_out"))
-        if "dpo" in file.name:
-            continue
+    for name, file in held_out_files(plan.prepared).items():
         documents = plain_documents(file)
         some = random.Random(plan.seed).sample(documents, min(plan.amounts.documents, len(documents)))
         if figures := measures.surprise(model, tokenizer, some):
             found[name] = figures
     return found
+
+
+def held_out_files(folder: Path) -> dict[str, Path]:
+    """The texts and conversations of a prepared folder's held-out part, by their sources' names; pairs of answers are none."""
+    base = folder / "held_out"
+    return {str(file.relative_to(base)): file for file in sorted(base.rglob("*.jsonl")) if "dpo" not in file.name}
 
 
 def sums(answerer: Answerer, plan: Plan, *, thinking: bool, **sampling: Any) -> float:
@@ -157,10 +181,12 @@ def main(argv: list[str] | None = None) -> None:
     parser = argparse.ArgumentParser(prog="python -m micromind.evaluate", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     data.add_arguments(parser)
     parser.add_argument("--size", choices=SIZES, default="tiny", help="which stages, and how much is asked of them")
+    parser.add_argument("--amounts", choices=AMOUNTS, help="ask as much as at this size")
     parser.add_argument("--root", type=Path, default=folders.ROOT)
     parser.add_argument("--models", type=Path, nargs="*", help="model folders (default: all finished stages of the size)")
     parser.add_argument("--judge", metavar="MODEL", help="a model folder, or NAME@URL of an OpenAI-compatible server (key: MICROMIND_API_KEY)")
     parser.add_argument("--output", type=Path, help="folder for the report (default: training/report-SIZE beside ROOT)")
+    parser.add_argument("--fresh", action="store_true", help="measure again what was measured before")
     options = parser.parse_args(argv)
     logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stdout)
     stages = [folders.stage_folder(options.root, options.size, stage) for stage in STAGES]
@@ -169,7 +195,7 @@ def main(argv: list[str] | None = None) -> None:
         raise StageError(f"There is no finished stage of size {options.size} in {options.root}. --models names other folders.")
     gsm8k_file = options.data / GSM8K if options.data else None
     plan = Plan(
-        amounts=AMOUNTS[options.size],
+        amounts=AMOUNTS[options.amounts or options.size],
         prepared=prepared(options.data, options.root, limit=SIZES[options.size].documents),
         gsm8k=gsm8k_file if gsm8k_file and gsm8k_file.is_file() else None,
         seed=options.seed,
@@ -178,9 +204,14 @@ def main(argv: list[str] | None = None) -> None:
     )
     measured = {}
     for folder in chosen:
-        log.info("measuring %s", folder.name)
-        measured[folder.name] = measure(folder, plan)
-        folders.write_record(folder, measured[folder.name], RECORD)
+        asked, known = asked_of(folder, plan), folders.read_record(folder, RECORD)
+        if known.get("asked") == asked and not options.fresh:
+            log.info("%s was measured before (--fresh measures it again)", folder.name)
+        else:
+            log.info("measuring %s", folder.name)
+            known = measure(folder, plan) | {"asked": asked}
+            folders.write_record(folder, known, RECORD)
+        measured[folder.name] = known
     output = options.output or options.root.parent / "training" / f"report-{options.size}"
     report.write(output, measured, {folder.name: folders.read_record(folder) for folder in chosen})
     log.info("%s", output / "report.md")

@@ -155,21 +155,26 @@ def fingerprints(folder: Path, files: tuple[Source, ...]) -> dict[str, str]:
     return {source.path: f"{stat.st_size}-{stat.st_mtime_ns}" for source in files for stat in [(folder / source.path).stat()]}
 
 
-def prepared(folder: Path | None, root: Path, *, limit: int | None = None) -> Path | None:
-    """The prepared form of a data folder: itself, if it is one, else made (once) below `root`. None without a folder."""
+def prepared(folder: Path | None, root: Path, *, limit: int | None = None, also: frozenset[str] = frozenset()) -> Path | None:
+    """The prepared form of a data folder: itself, if it is one, else made (once) below `root`. None without a folder.
+
+    Args:
+        also: files that the list leaves out and that are wanted all the same.
+    """
     if folder is None or (folder / RECORD).is_file():
         return folder
     if not folder.is_dir():
         raise StageError(f"{folder} is no folder. --data names the folder with the sources that micromind/sources.toml lists.")
-    target = root.parent / "training" / f"prepared-{limit or 'all'}"
-    files = tuple(source for source in sources.THIRD_PARTY if not source.left_out)
+    added = [name.partition("/")[0] for name in sorted(also)]
+    target = root.parent / "training" / "-".join(["prepared", str(limit or "all"), *added])
+    files = tuple(source for source in sources.THIRD_PARTY if not source.left_out or source.path in also)
     for source in files:
         if not (folder / source.path).is_file():
             raise data.missing(folder / source.path)
     known = folders.read_record(target, RECORD)
     if known.get("form") != FORM or known.get("inputs") != fingerprints(folder, files):
         log.info("preparing %s (cleaning, duplicates, held-out part): once", folder)
-        prepare(folder, target, limit=limit)
+        prepare(folder, target, limit=limit, files=files)
     return target
 
 

@@ -36,6 +36,7 @@ def main(argv: list[str] | None = None) -> None:
     parser.add_argument("--size", choices=SIZES, default="tiny")
     parser.add_argument("--root", type=Path, default=folders.ROOT)
     parser.add_argument("--teacher", help="also distil from this: see micromind.distill")
+    parser.add_argument("--amounts", choices=SIZES, help="ask as much in the evaluation as at this size")
     parser.add_argument("--only", nargs="*", default=[], metavar="STAGE", help="these stages and no others")
     options, more = parser.parse_known_args(argv)
     logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stdout)
@@ -45,7 +46,7 @@ def main(argv: list[str] | None = None) -> None:
     stages += [(name, stage, common + more) for name, stage in TRAINED]
     if options.teacher:
         stages.append(("distill", distill.main, [*common, *more, "--teacher", options.teacher]))
-    stages.append(("evaluate", evaluate.main, common))
+    stages.append(("evaluate", evaluate.main, [*common, "--amounts", options.amounts or options.size]))
     unknown = set(options.only) - {name for name, _, _ in stages}
     if unknown:
         parser.error(f"there is no stage {', '.join(sorted(unknown))}; there is: {', '.join(name for name, _, _ in stages)}")

@@ -34,7 +34,7 @@ log = logging.getLogger(__name__)
 LIBRARIES = ("torch", "transformers", "tokenizers", "trl", "peft", "accelerate", "datasets")
 CHECKPOINT_PARTS = ("trainer_state.json", "optimizer.pt", "scheduler.pt")
 # What must be the same when a run is resumed; the batch may be halved if `--accumulate` is doubled.
-LASTING = ("size", "seed", "steps", "minutes", "rows_a_step", "length", "rate", "limit", "model", "data")
+LASTING = ("size", "seed", "steps", "minutes", "cpu_minutes", "rows_a_step", "length", "rate", "limit", "model", "data", "weigh")
 
 
 def parser(stage: str, description: str | None) -> argparse.ArgumentParser:
@@ -46,6 +46,7 @@ def parser(stage: str, description: str | None) -> argparse.ArgumentParser:
     made.add_argument("--output", type=Path, help="this stage's folder (default: ROOT/micromind-SIZE-STAGE)")
     made.add_argument("--steps", type=int, help="steps of the optimizer")
     made.add_argument("--minutes", type=float, help="a budget of active time in place of --steps; it shapes the learning rate too")
+    made.add_argument("--cpu-minutes", type=float, help="the same, of processor time: for fair comparisons on a busy computer")
     made.add_argument("--batch", type=int, help="rows in one forward pass")
     made.add_argument("--accumulate", type=int, help="forward passes a step")
     made.add_argument("--length", type=int, help="tokens of a row")
@@ -73,6 +74,8 @@ class Run:
         self.stage, self.options = stage, options
         self.size: Size = SIZES[options.size]
         self.plan = _plan(self.size.plans[stage], options)
+        self.budget: float | None = options.minutes or options.cpu_minutes
+        """Minutes, by whichever clock."""
         self.limit: int | None = options.limit or self.size.documents
         self.folder: Path = options.output or folders.stage_folder(options.root, options.size, stage)
         if before and options.model is None:
@@ -94,8 +97,7 @@ class Run:
         _quiet_libraries()
         asked = self.asked
         known = folders.read_record(self.folder).get("run") or folders.read_record(self.folder, "run.json")
-        if known and known != asked:
-            changed = ", ".join(f"{name} {known.get(name)} → {asked[name]}" for name in LASTING if known.get(name) != asked[name])
+        if known and (changed := ", ".join(f"{name} {known.get(name)} → {asked[name]}" for name in LASTING if known.get(name) != asked[name])):
             raise StageError(f"{self.folder} holds a run with other options ({changed}). Give those, another --output, or --fresh to begin anew.")
         if folders.read_record(self.folder):
             log.info("%s is finished already (--fresh trains it anew)", self.folder)
@@ -110,14 +112,16 @@ class Run:
         own = {
             "size": self.options.size,
             "seed": self.options.seed,
-            "steps": None if self.options.minutes else self.plan.steps,
+            "steps": None if self.budget else self.plan.steps,
             "minutes": self.options.minutes,
+            "cpu_minutes": self.options.cpu_minutes,
             "rows_a_step": self.plan.batch * self.plan.accumulate,
             "length": self.plan.length,
             "rate": self.plan.rate,
             "limit": self.limit,
             "model": str(getattr(self.options, "model", None) or getattr(self.options, "tokenizer", "")),
             "data": str(self.options.data) if self.options.data else None,
+            "weigh": getattr(self.options, "weigh", None) or None,
         }
         return {name: own[name] for name in LASTING}
 
@@ -140,11 +144,11 @@ class Run:
             "adam_beta2": 0.95,
             "weight_decay": 0.1,
             "max_grad_norm": 1.0,
-            "max_steps": 10_000_000 if options.minutes else plan.steps,
+            "max_steps": 10_000_000 if self.budget else plan.steps,
             "logging_strategy": "steps",
             "logging_steps": max(1, min(10, plan.steps // 10)),
             "save_strategy": "steps",
-            "save_steps": every if not options.minutes else options.save_steps or 200,
+            "save_steps": every if not self.budget else options.save_steps or 200,
             "save_total_limit": 2,
             "report_to": options.report_to,
             "run_name": self.folder.name,
@@ -169,18 +173,19 @@ class Run:
         tokens = tokens_a_step or plan.batch * plan.accumulate * plan.length
         for theirs in (ProgressCallback, PrinterCallback):
             trainer.remove_callback(theirs)
-        self.progress = Progress(tokens, minutes=self.options.minutes)
+        budget = Budget(self.budget, tokens, clock=time.process_time if self.options.cpu_minutes else time.monotonic) if self.budget else None
+        if budget:
+            self._within(trainer, budget)
+        self.progress = Progress(tokens, budget)
         trainer.add_callback(self.progress)
-        if self.options.minutes:
-            self._within(trainer, Budget(self.options.minutes, tokens))
-        begun = time.monotonic()
+        begun, worked = time.monotonic(), time.process_time()
         try:
             trainer.train(resume_from_checkpoint=newest_checkpoint(self.folder / folders.CHECKPOINTS))
         except (RuntimeError, MemoryError) as error:
             if not out_of_memory(error):
                 raise
             raise StageError(self._memory_sentence(trainer.state.global_step)) from error
-        self.seconds = time.monotonic() - begun
+        self.seconds, self.cpu_seconds = time.monotonic() - begun, time.process_time() - worked
         self.history = trainer.state.log_history
         self.steps = trainer.state.global_step
 
@@ -217,6 +222,7 @@ class Run:
                 "steps": self.steps,
                 "tokens": self.steps * self.progress.tokens_a_step,
                 "seconds": round(self.seconds, 1),
+                "cpu_seconds": round(self.cpu_seconds, 1),
                 "tokens_per_second": round(self.progress.speed),
                 "first_loss": round(curve[0]["loss"], 4) if curve else None,
                 "last_loss": round(curve[-1]["loss"], 4) if curve else None,
@@ -242,9 +248,11 @@ class Run:
 def _plan(plan: Plan, options: argparse.Namespace) -> Plan:
     """The size's plan with what was asked for in its place."""
     given = {name: getattr(options, name) for name in ("steps", "batch", "length", "rate", "accumulate")}
-    for name, value in given.items():
+    for name, value in (given | {"minutes": options.minutes, "cpu-minutes": options.cpu_minutes}).items():
         if value is not None and value <= 0:
             raise StageError(f"--{name} must be more than 0, got {value}.")
+    if options.minutes and options.cpu_minutes:
+        raise StageError("--minutes and --cpu-minutes are two budgets: give one of them.")
     return replace(plan, **{name: value for name, value in given.items() if value is not None})
 
 
@@ -271,7 +279,7 @@ def _is_whole(checkpoint: Path) -> bool:
 def command_line(stage: str) -> str:
     """The command as it was given, for the record: the stage's own, or one that runs several."""
     started = Path(sys.argv[0]).stem
-    stage = started if started in ("recipe", "move_up") else stage
+    stage = started if started in ("recipe", "move_up", "compare_recipes") else stage
     return shlex.join(["python", "-m", f"micromind.{stage}", *sys.argv[1:]])
 
 

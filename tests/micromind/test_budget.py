@@ -8,6 +8,7 @@ import pytest
 from transformers import TrainerControl
 
 from micromind.budget import Budget
+from micromind.progress import Progress
 
 
 def test_the_rate_rises_and_falls_to_nothing() -> None:
@@ -32,6 +33,27 @@ def test_it_ends_the_training() -> None:
     budget.active = 61
     budget.on_step_end(SimpleNamespace(), SimpleNamespace(global_step=5), control)
     assert control.should_training_stop
+
+
+def test_processor_time_leaves_waiting_out() -> None:
+    times = iter([5.0, 5.0, 7.5, 8.0])
+    budget, state = Budget(10, 100, clock=lambda: next(times)), SimpleNamespace(global_step=0)
+    budget.on_train_begin(SimpleNamespace(output_dir="nowhere"), state, TrainerControl())
+    for _ in range(2):
+        budget.on_step_end(SimpleNamespace(), state, TrainerControl())
+    assert (budget.active, budget.tokens) == (3.0, 200)
+
+
+def test_what_is_left_of_a_budget_is_shown(capsys: pytest.CaptureFixture[str]) -> None:
+    budget = Budget(10, 1)
+    budget.active = 450.0
+    shown, state = Progress(256, budget), SimpleNamespace(global_step=0, max_steps=10_000_000)
+    shown.on_train_begin(SimpleNamespace(), state, TrainerControl())
+    shown.on_log(SimpleNamespace(), state, TrainerControl(), logs={"loss": 2.5})
+    shown.on_train_end(SimpleNamespace(), state, TrainerControl())
+    said = capsys.readouterr().err
+    assert "loss 2.500" in said
+    assert "2.5 min left" in said
 
 
 def test_a_resumed_run_goes_on_counting(tmp_path: Path) -> None:

@@ -358,6 +358,30 @@ def test_a_budget_of_time_ends_a_stage(tmp_path: Path, base: Path, everywhere: l
     assert folders.read_record(tmp_path / "models" / "micromind-tiny-sft")["figures"]["steps"] > 0
 
 
+def test_a_budget_of_processor_time_ends_a_stage(tmp_path: Path, base: Path, everywhere: list[str]) -> None:
+    sft.main([*everywhere, "--model", str(base), "--cpu-minutes", "0.02"])
+    record = folders.read_record(tmp_path / "models" / "micromind-tiny-sft")
+    assert record["figures"]["steps"] > 0
+    assert record["run"]["steps"] is None
+    assert record["figures"]["cpu_seconds"] >= 1.2
+    assert stopped(sft.main, [*everywhere, "--cpu-minutes", "1", "--minutes", "1"]).startswith("--minutes and --cpu-minutes are two budgets")
+    assert stopped(sft.main, [*everywhere, "--minutes", "0"]) == "--minutes must be more than 0, got 0.0."
+
+
+def test_sources_are_weighed_anew(tmp_path: Path, base: Path, everywhere: list[str]) -> None:
+    weighed = ["--weigh", "prose/texts.jsonl=0", "chats/chats.jsonl=2", "pairs/dpo.jsonl=0"]
+    pretrain.main([*everywhere, "--tokenizer", str(base), *weighed])
+    record = folders.read_record(tmp_path / "models" / "micromind-tiny-pretrain")
+    assert record["data"]["files"] == {"chats/chats.jsonl": 2.0}
+    assert "'chats/chats.jsonl': 2.0" in stopped(pretrain.main, [*everywhere, "--tokenizer", str(base)])  # other weights are another run
+    for wrong, said in (
+        ("prose/text.jsonl=1", "got 'prose/text.jsonl=1'"),
+        ("prose/texts.jsonl=much", "must be a number, got 'much'"),
+        ("prose/texts.jsonl=-1", "must be from 0 to 100, got -1"),
+    ):
+        assert said in stopped(pretrain.main, [*everywhere, "--tokenizer", str(base), "--weigh", wrong])
+
+
 def test_half_a_checkpoint_is_removed(tmp_path: Path) -> None:
     for step, state in ((1, "{}"), (2, '{"global')):
         (tmp_path / f"checkpoint-{step}").mkdir()
