@@ -64,10 +64,19 @@ def divergence(
     return total / (aims.sum() if count is None else torch.as_tensor(count)).clamp(min=1)
 
 
+def answered(file: Path) -> list[list[Message]]:
+    """The teacher's answers so far. A kill may have come while one was written: what has no end of line is cut off."""
+    if not file.is_file():
+        return []
+    with file.open("r+b") as lines:
+        lines.truncate(lines.read().rfind(b"\n") + 1)
+    return [record["messages"] for record in data.read_jsonl(file)]
+
+
 def taught_texts(run: Run, documents: list[Document]) -> list[Document]:
     """The teacher's answers to the documents' first questions; kept, so that a resume asks none again."""
     file = run.folder / TEXTS
-    known = [record["messages"] for record in data.read_jsonl(file)] if file.is_file() else []
+    known = answered(file)
     done = {chat[0]["content"] for chat in known}
     asked = list(dict.fromkeys(next((m["content"] for m in d.messages if m["role"] == "user"), "") for d in documents))
     waiting = [question for question in asked if question and question not in done][: max(0, run.options.questions - len(known))]
@@ -78,7 +87,7 @@ def taught_texts(run: Run, documents: list[Document]) -> list[Document]:
             replies = teacher([[Message(role="user", content=question)] for question in group], max_new_tokens=run.plan.length // 2)
             for question, reply in zip(group, replies, strict=True):
                 if reply.ended and reply.text.strip():
-                    known.append([dict(message) for message in exchange(question, reply.text)])
+                    known.append(list(exchange(question, reply.text)))
                     lines.write(json.dumps({"messages": known[-1]}, ensure_ascii=False) + "\n")
             lines.flush()
             log.info("the teacher has answered %d of %d questions", start + len(group), len(waiting))

@@ -113,6 +113,7 @@ def prepare(folder: Path, target: Path, *, limit: int | None = None, files: tupl
         if not path.is_file():
             raise data.missing(path)
         parts[source.path] = split_file(path, counts[source.path], limit=limit)
+    (target / RECORD).unlink(missing_ok=True)  # first of all: whenever this is killed, the record must not say that the rest is there
     shutil.rmtree(target, ignore_errors=True)
     apart = duplicates.NearIndex()
     for name, (_, kept) in parts.items():

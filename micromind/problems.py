@@ -33,5 +33,9 @@ def command(main: Callable[[list[str] | None], None]) -> Callable[[list[str] | N
             if error.filename is None:
                 raise
             sys.exit(f"{error.filename}: {error.strerror or error}.")
+        except (RuntimeError, MemoryError) as error:
+            if not out_of_memory(error):
+                raise
+            sys.exit("Out of memory: the model does not fit beside what else is in memory. What was finished before is kept; try a smaller model.")
 
     return run

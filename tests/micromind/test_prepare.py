@@ -107,6 +107,22 @@ def test_it_is_done_once_and_again_when_a_file_changes(tmp_path: Path) -> None:
     assert json.loads((target / prepare.RECORD).read_text())["files"]["prose/texts.jsonl"]["read"] == 1
 
 
+def test_preparing_that_was_killed_is_begun_anew(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whenever it is killed, no record says that a half-written folder is whole."""
+    folder, target = data_folder(tmp_path / "data"), tmp_path / "prepared"
+    prepare.prepare(folder, target, files=SOURCES)
+    remove = prepare.shutil.rmtree
+
+    def killed(path: Path, **_: object) -> None:
+        remove(path / "train")
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(prepare.shutil, "rmtree", killed)
+    with pytest.raises(KeyboardInterrupt):
+        prepare.prepare(folder, target, files=SOURCES)
+    assert not (target / prepare.RECORD).exists()
+
+
 def test_a_missing_folder_or_file_is_named(tmp_path: Path) -> None:
     with pytest.raises(StageError, match="is no folder"):
         prepare.prepared(tmp_path / "nowhere", tmp_path)

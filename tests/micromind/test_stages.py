@@ -167,6 +167,17 @@ def test_distillation_by_logits_and_by_text(tmp_path: Path, base: Path, everywhe
     assert all(chat[1]["content"] == "好" for chat in kept)
 
 
+def test_answers_of_a_teacher_survive_a_kill(tmp_path: Path) -> None:
+    """The line that was being written when it came is given up, and the rest kept."""
+    kept = {"messages": [{"role": "user", "content": "你好"}, {"role": "assistant", "content": "嗨"}]}
+    file = write_lines(tmp_path / distill.TEXTS, kept)
+    whole = file.read_bytes()
+    file.write_bytes(whole + whole[: whole.index("好".encode()) + 1])
+    assert distill.answered(file) == [kept["messages"]]
+    assert file.read_bytes() == whole
+    assert distill.answered(tmp_path / "none.jsonl") == []
+
+
 def test_moving_up_measures_before_and_after(tmp_path: Path, everywhere: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
     bigger = model_folder(tmp_path / "bigger", hidden=32)
     monkeypatch.setitem(evaluate.AMOUNTS, "tiny", evaluate.Amounts(documents=2, sums=2, gsm8k=2, dialogues=2, tokens=4))
@@ -343,6 +354,15 @@ def test_out_of_memory_says_what_to_try(base: Path, everywhere: list[str], monke
     sft.main([*everywhere, "--model", str(base), "--batch", "1", "--accumulate", "2"])  # goes on from there
     folder = Path(everywhere[1]) / "micromind-tiny-sft"
     assert folders.read_record(folder)["figures"]["steps"] == 2
+
+
+def test_out_of_memory_while_measuring_is_a_sentence(base: Path, everywhere: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    def measure(*_: object) -> None:
+        raise torch.OutOfMemoryError("CUDA out of memory")
+
+    monkeypatch.setattr(evaluate, "measure", measure)
+    said = stopped(evaluate.main, [*everywhere[:4], "--models", str(base)])
+    assert said == "Out of memory: the model does not fit beside what else is in memory. What was finished before is kept; try a smaller model."
 
 
 def test_other_options_do_not_go_on_with_a_run(base: Path, everywhere: list[str]) -> None:
