@@ -1,4 +1,5 @@
-"""How much one device, or one address that nobody knows, may ask for. Kept in memory; a restart forgets it.
+"""How much one device, or one address that nobody knows, may ask for. Kept in memory; a restart forgets it. Of several web processes each tells the
+others what was taken (chat/cluster/counts.py), so that all of them together give no more than one would.
 
 The rates are token buckets: a full one allows a burst as large as the limit, and it fills again evenly over its period. Each check takes
 the same time however many there are, and no more than MOST_KEYS callers are remembered: those that were heard of last.
@@ -11,7 +12,7 @@ import math
 import threading
 import time
 from collections import Counter, OrderedDict
-from collections.abc import Callable, Container, Hashable, Iterator
+from collections.abc import Callable, Container, Hashable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, fields
 from functools import cache
@@ -29,6 +30,10 @@ MINUTE_S, DAY_S = 60.0, 86_400.0
 ANSWERS_RETRY_S = 5.0
 """When an answer will be done is not known; a client asks again after this."""
 SOCKETS_RETRY_S = 30.0
+MOST_DEBT = 16
+"""Times a full bucket: what several processes gave at the same moment, each unaware of the others, is waited for by all of them."""
+ELSEWHERE_S = 15.0
+"""Open sockets of a process that says nothing of them any more count for so long."""
 
 MAX_FRAME_CHARS = 1 << 20
 """The longest message of a socket that is looked at. A text of MAX_MESSAGE_CHARS fits, in any alphabet."""
@@ -118,10 +123,10 @@ class Buckets:
             missing = min(cost, capacity) - self._now(key, capacity)
         return max(0.0, missing) * self.period_s / capacity
 
-    def take(self, key: Hashable, capacity: int, cost: float = 1) -> None:
-        """Take tokens, whether or not they are there."""
+    def take(self, key: Hashable, capacity: int, cost: float = 1, *, debt: float = 0) -> None:
+        """Take tokens, whether or not they are there; no more than `debt` are owed then."""
         with self._lock:
-            self._left[key] = (max(0.0, self._now(key, capacity) - cost), self.clock())
+            self._left[key] = (max(-debt, self._now(key, capacity) - cost), self.clock())
             self._left.move_to_end(key)
             while len(self._left) > self.most:
                 self._left.popitem(last=False)
@@ -136,6 +141,13 @@ class Limiter:
 
     def __init__(self, limits: Limits, *, clock: Callable[[], float] = time.monotonic) -> None:
         self.limits = limits
+        self.took: Callable[[str, Mapping[str, float]], object] = lambda key, costs: None
+        """Called with what was taken here, from the thread that took it."""
+        self.opened: Callable[[str, int], object] = lambda key, count: None
+        """Called with how many sockets a caller now has open here."""
+        self._clock = clock
+        self._elsewhere: dict[str, tuple[float, Mapping[str, int]]] = {}
+        """Of each other process: when it said so, and what callers have how many sockets open there."""
         self._buckets = {kind: Buckets(period_s, clock=clock) for kind, (_, period_s, _) in RATES.items()}
         self._sockets: Counter[str] = Counter()
         self._answers: OrderedDict[str, set[UUID]] = OrderedDict()
@@ -151,25 +163,52 @@ class Limiter:
             raise Exceeded(RATES[worst][2], waits[worst], self._capacity(worst, key))
         for kind, cost in costs.items():
             self._buckets[kind].take(key, self._capacity(kind, key), cost)
+        self.took(key, costs)
+
+    def taken_elsewhere(self, key: str, costs: Mapping[str, float]) -> None:
+        """Another process has given this, whether or not it was there."""
+        for kind, cost in costs.items():
+            if kind in self._buckets:
+                capacity = self._capacity(kind, key)
+                self._buckets[kind].take(key, capacity, min(cost, capacity), debt=MOST_DEBT * capacity)
 
     def open_socket(self, key: str) -> None:
         """To be closed by `close_socket`. Raises Exceeded."""
         most = self._most("sockets", key)
         with self._lock:
-            if self._sockets[key] >= most:
+            if self._sockets[key] + self._open_elsewhere(key) >= most:
                 raise Exceeded("too_many_sockets", SOCKETS_RETRY_S, most)
             self._sockets[key] += 1
+            self.opened(key, self._sockets[key])
 
     def close_socket(self, key: str) -> None:
         with self._lock:
             self._sockets[key] -= 1
+            self.opened(key, self._sockets[key])
             if self._sockets[key] <= 0:
                 del self._sockets[key]
 
+    def open_sockets(self) -> dict[str, int]:
+        """Of each caller, how many it has open here."""
+        with self._lock:
+            return dict(self._sockets)
+
+    def open_at(self, process: str, counts: Mapping[str, int], *, all_: bool) -> None:
+        """What callers have open at another process: of all of them, or of some."""
+        with self._lock:
+            before = {} if all_ else self._elsewhere.get(process, (0.0, {}))[1]
+            self._elsewhere[process] = (self._clock(), {key: count for key, count in {**before, **counts}.items() if count > 0})
+            for gone in [one for one, (said_at, _) in self._elsewhere.items() if self._clock() - said_at > ELSEWHERE_S]:
+                del self._elsewhere[gone]
+
+    def _open_elsewhere(self, key: str) -> int:
+        now = self._clock()
+        return sum(counts.get(key, 0) for said_at, counts in self._elsewhere.values() if now - said_at <= ELSEWHERE_S)
+
     @contextmanager
     def answer(self, key: str, alive: Container[UUID]) -> Iterator[Callable[[UUID], None]]:
-        """Room for one more unfinished answer; the block calls what it gets with the run it has begun. `alive` has the runs that are not over.
-        Raises Exceeded."""
+        """Room for one more unfinished answer, while the block lasts; it calls what it gets with the run that goes on behind it. `alive` has the
+        runs that are not over. Raises Exceeded."""
         most = self._most("unfinished_answers", key)
         with self._lock:
             runs = self._answers.setdefault(key, set())

@@ -25,8 +25,9 @@ class Embeddings:
     def names(self) -> list[str]:
         return list(self._config.embeddings)
 
-    async def embed(self, name: str, texts: tuple[str, ...], call: UUID) -> Embedded:
-        """Raises NoModel for what is no embedding model here, and the EngineError of loading or computing."""
+    async def embed(self, name: str, texts: tuple[str, ...], call: UUID, caller: str = "") -> Embedded:
+        """`caller` is for the limits of several processes (chat/cluster/remote_calls.py). Raises NoModel for what is no embedding model here, and the
+        EngineError of loading or computing."""
         model = self._config.embeddings.get(name)
         if model is None:
             raise NoModel(name=name, known=", ".join(self.names()))

@@ -106,9 +106,9 @@ class Runtime:
         if engine is not None:
             await engine.check()
 
-    async def embed(self, name: str, texts: tuple[str, ...], call: UUID) -> Embedded:
+    async def embed(self, name: str, texts: tuple[str, ...], call: UUID, caller: str) -> Embedded:
         """As llmsite.embeddings has it."""
-        return await self.embeddings.embed(name, texts, call)
+        return await self.embeddings.embed(name, texts, call, caller)
 
     def metrics(self) -> str:
         """The process in figures."""

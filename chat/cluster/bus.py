@@ -26,6 +26,9 @@ LOG = f"{PREFIX}log"
 """Everything that runs came to, of all runs, a batch an entry: what web processes follow."""
 NEWS = f"{PREFIX}news"
 """What any process tells all others: conversations that changed, devices that were revoked."""
+COUNTS = f"{PREFIX}counts"
+"""What each web process gave to whom, for the limits: addresses and ids of devices, of the last minutes."""
+KEPT_COUNTS = 1000
 NAME = f"{PREFIX}name"
 """The server's .local name, while one of its processes publishes it."""
 
@@ -79,6 +82,8 @@ class Entry:
 
     stream: str
     body: str
+    kept: int = KEPT_ENTRIES
+    """So long the stream may be."""
 
 
 def requests_of(engine: str) -> str:
@@ -125,7 +130,7 @@ class Bus:
         pipe = self._redis.pipeline(transaction=False)
         streams = set()
         for entry in entries:
-            pipe.xadd(entry.stream, {"b": entry.body}, maxlen=KEPT_ENTRIES, approximate=True)
+            pipe.xadd(entry.stream, {"b": entry.body}, maxlen=entry.kept, approximate=True)
             streams.add(entry.stream)
         for stream in streams:
             pipe.expire(stream, KEPT_S)

@@ -127,11 +127,11 @@ class RemoteEmbeddings:
     def names(self) -> list[str]:
         return self._names
 
-    async def embed(self, name: str, texts: tuple[str, ...], call: UUID) -> Embedded:
-        """Raises what the engine process raises."""
+    async def embed(self, name: str, texts: tuple[str, ...], call: UUID, caller: str) -> Embedded:
+        """Raises what the engine process raises, Exceeded among it: there all calls of `caller` are counted."""
         self.live[call] = monotonic()
         try:
-            found = await self._link.ask("embed", name=name, texts=texts, call=call.hex)
+            found = await self._link.ask("embed", name=name, texts=texts, call=call.hex, caller=caller)
         finally:
             del self.live[call]
         return Embedded(tuple(map(tuple, found["vectors"])), found["tokens"])

@@ -14,9 +14,26 @@ from collections.abc import Awaitable, Callable
 from contextlib import AbstractContextManager, nullcontext, suppress
 from typing import Any
 
-from chat import services, sockets
+from chat import limits, services, sockets
 from chat.cluster import messages, news
-from chat.cluster.bus import BEAT_S, FIGURES_S, LEASE_S, LOG, NEWS, RETRY_S, Bus, BusDown, Entry, Writer, dumps, inbox_of, requests_of
+from chat.cluster.bus import (
+    BEAT_S,
+    COUNTS,
+    FIGURES_S,
+    KEPT_COUNTS,
+    LEASE_S,
+    LOG,
+    NEWS,
+    RETRY_S,
+    Bus,
+    BusDown,
+    Entry,
+    Writer,
+    dumps,
+    inbox_of,
+    requests_of,
+)
+from chat.cluster.counts import Counts
 from chat.cluster.messages import EngineAway, Json
 from chat.cluster.recovery import Texts, texts_in
 from chat.database import in_database
@@ -37,7 +54,7 @@ REAP_S = 60.0
 class WebLink:
     """`told_of_runs` gets each batch of updates; `missed` is called when some were missed or the engine process is another one, or gone."""
 
-    def __init__(self, bus: Bus) -> None:
+    def __init__(self, bus: Bus, limiter: limits.Limiter | None = None) -> None:
         self.id = secrets.token_hex(8)
         self.engine: str | None = None
         """The engine process, while it lives."""
@@ -65,6 +82,7 @@ class WebLink:
         self._waiting: dict[str, asyncio.Future[Any]] = {}
         self._writer = Writer(bus, self._collect)
         self._relay = news.Relay(self.id, self._post_news)
+        self._counts = Counts(self.id, limiter or limits.shared(), self._writer.wake)
         self._number: int | None = None
         self._missing_since: float | None = None
         self._tasks: list[asyncio.Task[None]] = []
@@ -76,12 +94,14 @@ class WebLink:
         if self._tasks:
             return
         self._relay.bind()
+        self._counts.bind()
         sockets.relay = self._relay
         works = {"writer": self._writer.run(), "reader": self._read_for_ever(), "pulse": self._beat_for_ever()}
         self._tasks = [asyncio.create_task(work, name=f"web link: {name}") for name, work in works.items()]
 
     async def stop(self) -> None:
         sockets.relay = None
+        self._counts.unbind()
         with suppress(TimeoutError):
             await asyncio.wait_for(self._writer.drained(), 0.3)
         tasks = [*self._tasks, *([self._reaping] if self._reaping else [])]
@@ -123,6 +143,8 @@ class WebLink:
 
     def _collect(self) -> list[Entry]:
         out, self._out = self._out, []
+        if said := self._counts.collect():
+            out.append(Entry(COUNTS, dumps(said), KEPT_COUNTS))
         return out
 
     def _post(self, entry: Entry) -> None:
@@ -140,7 +162,7 @@ class WebLink:
         while True:
             try:
                 if not positions:
-                    positions = {LOG: await self._bus.end_of(LOG), NEWS: await self._bus.end_of(NEWS), inbox: "0-0"}
+                    positions = {stream: await self._bus.end_of(stream) for stream in (LOG, NEWS, COUNTS)} | {inbox: "0-0"}
                 for stream, place, body in await self._bus.read(positions):
                     positions[stream] = place
                     self._take(stream, body)
@@ -154,6 +176,9 @@ class WebLink:
         elif stream == NEWS:
             if body["from"] != self.id:
                 news.hear(body)
+        elif stream == COUNTS:
+            if body["from"] != self.id:
+                self._counts.hear(body)
         elif "call" in body:
             self.told_of_call(body)
         else:
@@ -190,6 +215,7 @@ class WebLink:
             try:
                 if time.monotonic() - written > FIGURES_S:
                     written = time.monotonic()
+                    self._counts.say_all()
                     await self._bus.write_figures(self.process, self.figures())
                 engine, status, self.name = await self._bus.pulse(self.id)
                 if own := self.own_name():

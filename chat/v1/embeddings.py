@@ -18,11 +18,13 @@ from chat.database import in_database
 from chat.identity import Client
 from chat.v1.answers import json_answer
 from chat.v1.asked import Strict, checked, fields_of, missing
-from chat.v1.guard import guarded, json_of, under_way
+from chat.v1.guard import guarded, json_of, key_of, under_way
 from chat.v1.refusals import refused
 from inference.errors import EngineError, NoModel
 
 MOST_TEXTS = 2048
+KIND = " embeddings"
+"""What these calls are counted under, apart from those that decode."""
 
 
 class _Fields(Strict):
@@ -44,10 +46,9 @@ async def embeddings(request: HttpRequest, client: Client) -> HttpResponse:
         raise NoModel(name=asked.model, known=", ".join(models.names()))
     call, began = uuid4(), monotonic()
     audit: dict[str, Any] = {"device": client.device, "model": asked.model, "options": {"user": asked.user} if asked.user else {}}
-    with under_way(client, models.live, " embeddings") as begun:
-        begun(call)
+    with under_way(client, models.live, KIND):  # for as long as the block lasts, and no longer: so `begun` has nothing to hear
         try:
-            found = await models.embed(asked.model, texts, call)
+            found = await models.embed(asked.model, texts, call, key_of(client) + KIND)
         except EngineError as error:
             await alone(in_database(call_records.embedded, **audit, error=error, total_s=round(monotonic() - began, 4)))
             raise

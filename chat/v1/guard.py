@@ -65,7 +65,7 @@ async def _client(request: HttpRequest) -> Client:
 
 def spend(client: Client, **costs: float) -> None:
     """Take something of what the key may do in a time (chat/limits.py). Raises Exceeded."""
-    limits.shared().take(_key_of(client), **costs)
+    limits.shared().take(key_of(client), **costs)
 
 
 def begin(calls: Calling, asked: Asked, client: Client) -> Answering:
@@ -80,7 +80,7 @@ def begin(calls: Calling, asked: Asked, client: Client) -> Answering:
 
 def under_way(client: Client, alive: Container[UUID], kind: str = "") -> AbstractContextManager[Callable[[UUID], None]]:
     """limits.Limiter.answer for a key, for calls of one kind. Raises Exceeded."""
-    return limits.shared().answer(_key_of(client) + kind, alive)
+    return limits.shared().answer(key_of(client) + kind, alive)
 
 
 def json_of(request: HttpRequest) -> Any:
@@ -88,6 +88,6 @@ def json_of(request: HttpRequest) -> Any:
     return parse(request, request.body, MAX_BODY_BYTES)
 
 
-def _key_of(client: Client) -> str:
-    """With --open an address chats, too: that is counted apart."""
+def key_of(client: Client) -> str:
+    """Under which the limits know a key. With --open an address chats, too: that is counted apart."""
     return f"v1 {limits.key_of(client.fair)}"

@@ -178,3 +178,85 @@ def test_an_address_stands_for_its_computer(address: str, network: str) -> None:
 def test_every_refusal_has_its_sentence_in_both_languages(code: str) -> None:
     assert code in ENGLISH
     assert code in CHINESE
+
+
+# --- several processes ---------------------------------------------------------------------------------------------------------------
+
+
+def test_what_another_process_gave_is_missing_here(clock: Clock) -> None:
+    limited = limiter(clock, pairings_per_minute=6)
+    limited.taken_elsewhere("a", {"pairings": 4, "a kind that is not known here": 1})
+    limited.take("a", pairings=1)
+    limited.take("a", pairings=1)
+    with pytest.raises(Exceeded) as refused:
+        limited.take("a", pairings=1)
+    assert refused.value.retry_after_s == 10
+    limited.take("b", pairings=6)
+
+
+def test_what_two_gave_at_the_same_moment_is_waited_for(clock: Clock) -> None:
+    """Each gave all six: until it is earned again twice, neither gives another."""
+    limited = limiter(clock, pairings_per_minute=6)
+    limited.take("a", pairings=6)
+    limited.taken_elsewhere("a", {"pairings": 6})
+    with pytest.raises(Exceeded) as refused:
+        limited.take("a", pairings=1)
+    assert refused.value.retry_after_s == 70
+    clock.now += 70
+    limited.take("a", pairings=1)
+
+
+@given(given=st.lists(st.floats(0, 1e9), max_size=50))
+def test_a_debt_has_an_end(given: list[float]) -> None:
+    clock = Clock()
+    limited = limiter(clock, pairings_per_minute=6)
+    for cost in given:
+        limited.taken_elsewhere("a", {"pairings": cost})
+    clock.now += (limits.MOST_DEBT + 1) * 60
+    limited.take("a", pairings=6)
+
+
+def test_it_tells_what_it_gave_and_nothing_else(clock: Clock) -> None:
+    limited = limiter(clock, messages_per_minute=1)
+    told: list[tuple[str, object]] = []
+    limited.took = lambda key, costs: told.append((key, dict(costs)))
+    limited.opened = lambda key, count: told.append((key, count))
+    limited.take("a", messages=1, frames=1)
+    with pytest.raises(Exceeded):
+        limited.take("a", messages=1, frames=1)
+    limited.taken_elsewhere("a", {"frames": 5})
+    for _ in range(2):
+        limited.open_socket("a")
+    limited.close_socket("a")
+    limited.close_socket("a")
+    assert told == [("a", {"messages": 1, "frames": 1}), ("a", 1), ("a", 2), ("a", 1), ("a", 0)]
+
+
+def test_sockets_at_other_processes_count(clock: Clock) -> None:
+    limited = limiter(clock, sockets=4)
+    limited.open_at("two", {"a": 1, "b": 4}, all_=True)
+    limited.open_at("three", {"a": 1}, all_=False)
+    limited.open_socket("a")
+    limited.open_socket("a")
+    for key in ("a", "b"):
+        with pytest.raises(Exceeded):
+            limited.open_socket(key)
+    limited.open_at("two", {"b": 3}, all_=False)
+    limited.open_socket("b")
+    with pytest.raises(Exceeded):
+        limited.open_socket("a")
+    limited.open_at("two", {}, all_=True)
+    limited.open_socket("a")
+    assert limited.open_sockets() == {"a": 3, "b": 1}
+
+
+def test_sockets_of_a_process_that_is_gone_are_forgotten(clock: Clock) -> None:
+    limited = limiter(clock, sockets=1)
+    limited.open_at("two", {"a": 1}, all_=True)
+    clock.now += limits.ELSEWHERE_S - 1
+    with pytest.raises(Exceeded):
+        limited.open_socket("a")
+    clock.now += 2
+    limited.open_socket("a")
+    limited.open_at("three", {}, all_=True)
+    assert list(limited._elsewhere) == ["three"]
