@@ -18,15 +18,35 @@ def secret_key(data: Path) -> str:
     """The key in `data`/secret_key; made with 384 random bits when there is none."""
     path = data / "secret_key"
     private_folder(data)
-    try:
-        # O_EXCL: of two processes that start at once, one writes and the other reads.
-        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    except FileExistsError:
+    if key := _read(path):
         close_to_others(path)
+        return key
+    _place(secrets.token_urlsafe(48), path)
+    return _read(path)
+
+
+def _read(path: Path) -> str:
+    """ "" where there is none, or a power cut left the file empty."""
+    try:
         return path.read_text(encoding="ascii").strip()
-    with os.fdopen(descriptor, "w", encoding="ascii") as file:
-        file.write(key := secrets.token_urlsafe(48))
-    return key
+    except FileNotFoundError:
+        return ""
+
+
+def _place(key: str, path: Path) -> None:
+    """Whole or not at all, because processes may start at once; a key that another one has placed meanwhile stays."""
+    beside = path.with_name(f"{path.name}.{os.getpid()}.{secrets.token_hex(4)}")
+    with os.fdopen(os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="ascii") as file:
+        file.write(key)
+        file.flush()
+        os.fsync(file.fileno())
+    try:
+        os.link(beside, path)
+    except OSError:  # it is there, or this disk knows no hard links
+        if not _read(path):
+            beside.replace(path)
+    finally:
+        beside.unlink(missing_ok=True)
 
 
 def private_folder(path: Path) -> None:

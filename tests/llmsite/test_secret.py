@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from llmsite import secret
 from llmsite.secret import close_to_others, make_only_private_files, private_folder, secret_key
 
 pytestmark = pytest.mark.skipif(os.name != "posix", reason="Windows folders have no such rights")
@@ -21,6 +22,41 @@ def test_the_secret_key_is_made_once_and_for_its_owner_only(tmp_path: Path) -> N
     assert secret_key(tmp_path / "data") == key
     assert mode(tmp_path / "data" / "secret_key") == 0o600
     assert mode(tmp_path / "data") == 0o700
+
+
+def test_two_processes_that_start_at_once_have_the_same_key(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The second one comes while the first is making it."""
+    draw, others = secret.secrets.token_urlsafe, []
+
+    def drawn(size: int) -> str:
+        if not others:
+            others.append("")
+            others[0] = secret_key(tmp_path)
+        return draw(size)
+
+    monkeypatch.setattr(secret.secrets, "token_urlsafe", drawn)
+    key = secret_key(tmp_path)
+    assert len(key) >= 64
+    assert others == [key]
+    assert [path.name for path in tmp_path.iterdir()] == ["secret_key"]
+
+
+def test_a_file_that_a_power_cut_left_empty_gets_a_key(tmp_path: Path) -> None:
+    (tmp_path / "secret_key").touch()
+    key = secret_key(tmp_path)
+    assert len(key) >= 64
+    assert secret_key(tmp_path) == key
+
+
+def test_a_disk_without_links_has_a_key(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def link(source: Path, target: Path) -> None:
+        raise PermissionError("no hard links here")
+
+    monkeypatch.setattr(secret.os, "link", link)
+    key = secret_key(tmp_path)
+    assert len(key) >= 64
+    assert secret_key(tmp_path) == key
+    assert [path.name for path in tmp_path.iterdir()] == ["secret_key"]
 
 
 def test_a_folder_and_a_key_that_were_open_are_closed(tmp_path: Path) -> None:
