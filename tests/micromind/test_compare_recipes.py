@@ -73,6 +73,12 @@ def test_each_recipe_gets_a_row_and_none_is_trained_twice(
     assert (folder / "table.md").read_text(encoding="utf-8").splitlines() == written
 
 
+def test_the_loss_is_that_of_the_last_steps_by_their_number() -> None:
+    curve = [{"step": 10, "loss": 9.0}, {"step": 30, "loss": 6.0}, {"step": 50, "loss": 5.0}, {"step": 60, "loss": 2.0}, {"train_runtime": 1.0}]
+    assert compare_recipes.end_loss(curve) == (2.0 * 10 + 5.0 * 20) / 30
+    assert compare_recipes.end_loss(curve[:1]) == 9.0
+
+
 def test_an_unknown_recipe_and_missing_data_are_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit):
         compare_recipes.main(["--only", "one more moon", "--root", str(tmp_path / "models")])
