@@ -70,6 +70,7 @@ ENGLISH: Mapping[str, str] = {
     "server_up": "answers",
     "server_trying": "is back; the next question shows whether it answers",
     "server_down": "does not answer",
+    "server_unasked": "was not asked yet",
     "system_set": "The system prompt is set and holds from here on.",
     "system_cleared": "The system prompt is removed.",
 }
@@ -138,6 +139,7 @@ CHINESE: Mapping[str, str] = {
     "server_up": "可用",
     "server_trying": "已恢复连接，下一个问题将验证它能否回答",
     "server_down": "无法回答",
+    "server_unasked": "尚未使用",
     "system_set": "系统提示已设定，从这里开始生效。",
     "system_cleared": "系统提示已清除。",
     # Engines

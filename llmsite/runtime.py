@@ -29,6 +29,7 @@ from inference.engine import Engine
 from inference.errors import EngineDead, EngineError
 from inference.types import LoadProgress
 from llmsite import database_use, lock
+from llmsite.backend_list import backend_list
 from llmsite.computer import computer_id
 from llmsite.config import Config, ModelConfig
 from llmsite.database_use import InUse
@@ -134,6 +135,10 @@ class Runtime:
     def models(self, language: str = "en") -> list[dict[str, Any]]:
         """What clients may know of every model, the default one first. Looks at files; does not wait for anything."""
         return model_list(self.config, self.pool, language)
+
+    def backends(self, language: str = "en") -> list[dict[str, Any]]:
+        """How the servers are that a model may have several of (llmsite/backend_list.py): for the owner. Does not wait for anything."""
+        return backend_list(self.pool, language)
 
     def model_name(self, asked: str) -> str:
         """The name of the model that is meant; "" stays: whichever is the default one. Raises NoModel."""

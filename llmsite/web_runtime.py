@@ -138,6 +138,13 @@ class WebRuntime:
             return [model | away for model in self._models.get(language, [])]
         return self._models[language]
 
+    def backends(self, language: str = "en") -> list[dict[str, Any]]:
+        """From any thread but the event loop's. Nobody knows while the engine process is away."""
+        try:
+            return list(self._wait(self.link.ask("backends", language=language)))
+        except (EngineAway, TimeoutError):
+            return []
+
     def model_name(self, asked: str) -> str:
         """From any thread but the event loop's. Raises NoModel, EngineAway."""
         try:

@@ -10,7 +10,7 @@ from django.contrib import admin
 from django.core.exceptions import PermissionDenied
 from django.http import HttpRequest, HttpResponse
 from django.template.response import TemplateResponse
-from django.utils.translation import gettext
+from django.utils.translation import get_language, gettext
 from django.utils.translation import gettext_lazy as _
 
 from chat.admin.figures import DAY, RANGES, Figures, figures
@@ -43,8 +43,18 @@ def page(request: HttpRequest) -> HttpResponse:
         "plots": plots,
         "data": {"times": found.times, "from": gettext("from"), "days": found.width >= DAY, "plots": [_drawn(plot) for plot in plots]},
         "rows": [_model_row(row) for row in found.models],
+        "servers": _servers(request),
     }
     return TemplateResponse(request, "admin/chat/statistics.html", context)
+
+
+def _servers(request: HttpRequest) -> list[dict[str, Any]]:
+    """How the servers behind the models are now. Their addresses are for whoever runs the server, not for all who may read."""
+    runtime = getattr(request, "scope", {}).get("state", {}).get("runtime")
+    if runtime is None or not request.user.is_superuser:  # type: ignore[union-attr]
+        return []
+    found: list[dict[str, Any]] = runtime.backends(get_language() or "en")
+    return [{**one, "since": datetime.fromtimestamp(one["since"], tz=UTC) if one["since"] else None} for one in found]
 
 
 def _totals(found: Figures) -> list[tuple[str, str]]:

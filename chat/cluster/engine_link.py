@@ -38,6 +38,7 @@ class Serving(Protocol):
     """What the engine process is asked about beside runs and calls."""
 
     def models(self, language: str = "en") -> list[dict[str, Any]]: ...
+    def backends(self, language: str = "en") -> list[dict[str, Any]]: ...
     def model_name(self, asked: str) -> str: ...
     async def check(self) -> None: ...
     async def embed(self, name: str, texts: tuple[str, ...], call: UUID, caller: str) -> Embedded: ...
@@ -69,6 +70,7 @@ class EngineLink:
             "call": self._call,
             "hang_up": self._hang_up,
             "models": self._models,
+            "backends": self._backends,
             "name": self._name,
             "check": self._check,
             "embed": self._embed,
@@ -208,6 +210,9 @@ class EngineLink:
 
     async def _models(self, request: Json) -> list[dict[str, Any]]:
         return await asyncio.to_thread(self._serving.models, request["language"])
+
+    async def _backends(self, request: Json) -> list[dict[str, Any]]:
+        return await asyncio.to_thread(self._serving.backends, request["language"])
 
     async def _name(self, request: Json) -> str:
         return self._serving.model_name(request["name"])

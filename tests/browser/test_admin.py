@@ -7,6 +7,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -33,6 +34,20 @@ def say(server: Server, **frame: Any) -> dict[str, Any]:
             start = heard if heard["type"] == "start" else start
             if heard["type"] == "end":
                 return start
+
+
+@pytest.fixture(scope="module")
+def server(folder: Path) -> Iterator[Server]:
+    """With a model that two servers have; nobody asks them."""
+    running = Server("uvicorn", folder / "admin")
+    running.data.mkdir(parents=True)
+    tables = "".join(f'[[models.big.backends]]\nname = "{name}"\nbase_url = "http://{name}.example:9/v1"\n' for name in ("left", "right"))
+    (running.data / "llmsite.toml").write_text(f'[models.big]\nengine = "openai"\nmodel = "m"\n{tables}', encoding="utf-8")
+    try:
+        yield running.start()
+        running.check_log()
+    finally:
+        running.kill()
 
 
 @pytest.fixture(scope="module")
@@ -106,6 +121,8 @@ def test_the_plots_are_drawn_and_told_in_tables(server: Server, open_admin: Open
     page = open_admin("/admin/statistics/?range=24h")
     expect(page.locator(".plot canvas").first).to_be_visible()
     assert page.locator(".plot canvas").count() == page.locator("figure").count() >= 4
+    told = " ".join(page.locator(".servers tbody tr").first.text_content().split())  # type: ignore[union-attr]
+    assert told == "big, lefthttp://left.example:9/v1 was not asked yet – –"
     drawn = "c => { const d = c.getContext('2d').getImageData(0, 0, c.width, c.height).data; return d.some((v, i) => i % 4 === 3 && v > 0); }"
     assert page.locator(".plot canvas").first.evaluate(drawn)
     page.locator("figure").first.locator("summary").click()

@@ -16,7 +16,7 @@ import torch
 from tests.end_to_end.client import Client
 from tests.end_to_end.cluster import Cluster
 from tests.end_to_end.http import ask
-from tests.end_to_end.phones import api_key, pair
+from tests.end_to_end.phones import STRANGER, api_key, pair
 from tests.end_to_end.server import LIMIT_S
 from tests.inference.tiny_encoders import WIDTH, make_encoder
 from tests.inference.tiny_models import PLAIN, save_model
@@ -46,6 +46,8 @@ def _cluster(folder: Path, postgres: Postgres, redis: Redis) -> Iterator[Cluster
     base = save_model(data / "base", template=PLAIN, seed=5)
     adapter, encoder = make_adapter(base, data / "adapter"), make_encoder(data / "encoder", pooling="pooling_mode_mean_tokens")
     tables = f'[models.base]\npath = "{base}"\n[models.cook]\nbase = "base"\npath = "{adapter}"\n[embeddings.tiny]\npath = "{encoder}"\n'
+    far = "".join(f'[[models.far.backends]]\nname = "{name}"\nbase_url = "http://127.0.0.1:9/{name}"\n' for name in ("left", "right"))
+    tables += f'[models.far]\nengine = "openai"\nmodel = "m"\n{far}'
     (data / "llmsite.toml").write_text(f"{tables}[limits]\ncharacters_per_day = 100_000\n", encoding="utf-8")
     made = Cluster(data, postgres.database(), redis.url(54), LLMSITE_MODEL="base")
     try:
@@ -85,6 +87,22 @@ def test_an_adapter_answers_other_programs(cluster: Cluster) -> None:
         ]
     assert [one.model for one in said] == ["base", "cook"]
     assert said[0].choices[0].message.content != said[1].choices[0].message.content
+
+
+async def test_how_the_servers_behind_a_model_are_is_known_at_either_process(cluster: Cluster) -> None:
+    one, two = cluster.webs
+
+    def states() -> list[list[tuple[str, str]]]:
+        return [[(seen["name"], seen["state"]) for seen in ask(web, "GET", "/healthz").json["backends"]] for web in cluster.webs]
+
+    assert await asyncio.to_thread(states) == [[("left", "unasked"), ("right", "unasked")]] * 2
+    async with Client(one) as phone:
+        run = await phone.finish(await phone.say("hello", conversation=str(uuid4()), model="far"))
+        assert run.reason == "error"
+    assert await asyncio.to_thread(states) == [[("left", "down"), ("right", "down")]] * 2
+    stranger = await asyncio.to_thread(ask, two, "GET", "/healthz", STRANGER)
+    assert stranger.json["status"] == "ready"
+    assert "backends" not in stranger.json
 
 
 def test_vectors_are_the_same_at_either_process(cluster: Cluster) -> None:

@@ -18,7 +18,7 @@ from inference.errors import BrokenModel, EngineDead, EngineError
 from inference.fake import FakeEngine
 from llmsite import lock
 from llmsite.computer import computer_id
-from llmsite.config import ModelConfig
+from llmsite.config import BackendConfig, ModelConfig
 from llmsite.runtime import Runtime
 
 
@@ -64,8 +64,11 @@ async def test_a_model_that_cannot_load_is_told_to_whoever_waits(runtime: Runtim
     await runtime.shutdown()
 
 
-async def health(runtime: Runtime, **query: str) -> tuple[int, dict[str, Any]]:
-    request: Any = SimpleNamespace(scope={"state": {"runtime": runtime}}, GET=query)
+async def health(runtime: Runtime, caller: tuple[str, dict[str, str]] = ("192.168.1.8", {}), **query: str) -> tuple[int, dict[str, Any]]:
+    address, sent = caller
+    headers = [(name.encode(), value.encode()) for name, value in {"host": "127.0.0.1:8000", **sent}.items()]
+    scope = {"state": {"runtime": runtime}, "client": (address, 1234), "headers": headers, "http_version": "1.1"}
+    request: Any = SimpleNamespace(scope=scope, GET=query)
     answer = await healthz(request)
     return answer.status_code, json.loads(answer.content)
 
@@ -80,6 +83,22 @@ async def test_who_answers_is_said_whatever_the_model_does(runtime: Runtime) -> 
     same = {"computer", "instance", "protocol", "name"}
     assert (status, who) == (200, {"status": "loading"} | {name: body[name] for name in same})
     assert who["computer"] == computer_id(runtime.config.data)
+    await runtime.shutdown()
+
+
+async def test_how_the_servers_behind_a_model_are_is_for_the_computers_own_programs(tmp_path: Path, transactional_db: None) -> None:
+    backends = tuple(BackendConfig(f"http://{name}:1/v1", name=name) for name in ("left", "right"))
+    models = {"both": ModelConfig(name="both", engine="openai", model="m", backends=backends)}
+    runtime = Runtime(dataclasses.replace(settings.CONFIG, data=tmp_path, models=models), build=lambda config, model: FakeEngine(name=model.name))
+    runtime.begin()
+    await runtime.ready()
+    _, mine = await health(runtime, ("127.0.0.1", {}))
+    assert [(one["name"], one["state"]) for one in mine["backends"]] == [("left", "unasked"), ("right", "unasked")]
+    passed_on = ("127.0.0.1", {"x-forwarded-for": "192.168.1.8"})
+    for stranger in (("192.168.1.8", {}), ("203.0.113.9", {"authorization": "Bearer x"}), passed_on, ("127.0.0.1", {"host": "evil.example"})):
+        _, theirs = await health(runtime, stranger)
+        assert theirs == {name: value for name, value in mine.items() if name != "backends"}
+    assert "backends" not in (await health(runtime, ("127.0.0.1", {}), who=""))[1]
     await runtime.shutdown()
 
 

@@ -1,15 +1,19 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from django.contrib.auth.models import User
 from django.db import connection
 from django.test import Client as Browser
+from django.test import RequestFactory
 from django.test.utils import CaptureQueriesContext
-from django.utils import timezone
+from django.utils import timezone, translation
 
 from chat.admin import figures as module
+from chat.admin import statistics
 from chat.admin.figures import DAY, HOUR, figures
 from chat.identity import Client
 from chat.models import Conversation, Feedback, Message, Run
@@ -107,9 +111,48 @@ def test_the_page_opens(owner: Browser, client: Client, query: str) -> None:
 
 def test_the_page_is_for_those_who_may_see_runs(guest: Browser, client: Client) -> None:
     assert guest.get("/admin/statistics/").status_code == 200
-    from django.contrib.auth.models import User
-
     User.objects.get(username="guest").user_permissions.clear()
     assert guest.get("/admin/statistics/").status_code == 403
     assert "Statistics" not in guest.get("/admin/").content.decode()
     assert Browser(HTTP_HOST="localhost").get("/admin/statistics/").status_code == 302
+
+
+SERVERS = [
+    {"model": "big", "name": "left", "url": "http://left:1/v1", "state": "up", "said": "answers", "why": "", "running": 2, "max_streams": 3},
+    {"model": "big", "name": "<right>", "url": "http://right:1/v1", "state": "down", "said": "does not answer", "why": "It is gone.", "running": 0},
+]
+
+
+def servers_page(user: str, language: str = "en", **sent: Any) -> str:
+    """The page as the server gives it, which knows how the servers are."""
+    request: Any = RequestFactory().get("/admin/statistics/")
+    request.user = User.objects.get(username=user)
+    asked = []
+
+    def backends(language: str) -> list[dict[str, Any]]:
+        asked.append(language)
+        return [{"max_streams": 8, "since": 1764158400.0, "retry_s": None, **one} for one in SERVERS]
+
+    request.scope = {"state": {"runtime": SimpleNamespace(backends=backends)}}
+    with translation.override(language):
+        response = statistics.page(request)
+        html: str = response.render().content.decode()  # type: ignore[attr-defined]
+    assert asked in ([], [language])
+    return html
+
+
+def test_the_owner_sees_how_the_servers_behind_a_model_are(owner: Browser) -> None:
+    html = servers_page("admin")
+    assert "Model servers now" in html
+    assert "2 of 3" in html
+    assert "does not answer" in html
+    assert "It is gone." in html
+    assert "&lt;right&gt;" in html
+    assert "<right>" not in html
+    chinese = servers_page("admin", "zh-hans")
+    assert "模型服务器现状" in chinese
+    assert "2 / 3" in chinese
+
+
+def test_whoever_may_only_read_sees_no_addresses_of_servers(guest: Browser) -> None:
+    assert "left" not in servers_page("guest")
