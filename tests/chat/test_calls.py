@@ -101,10 +101,13 @@ async def test_it_waits_in_the_chats_queue(client: Client, stranger: Client) -> 
     runs = RunManager(OneModel(engine))
     calls = Calls(runs)
     running = await runs.submit(SendMessage(message="!say 100000"), client, "en")
-    call = calls.begin(asking("hi"), stranger)
-    await asyncio.sleep(0.05)
+    async with asyncio.timeout(10):
+        while running.log.start is None:  # noqa: ASYNC110 - a test has no event to wait for
+            await asyncio.sleep(0.005)
+        call = calls.begin(asking("hi"), stranger)
+        while len(runs.queues["fake"]) == 0:  # noqa: ASYNC110
+            await asyncio.sleep(0.005)
     assert not call.has_begun
-    assert len(runs.queues["fake"]) == 1
     runs.stop_now(running.log.run, client)  # type: ignore[union-attr]
     assert (await read(call))[0] == "echo: hi"
     await asyncio.gather(runs.shutdown(), calls.shutdown())

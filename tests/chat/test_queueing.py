@@ -4,6 +4,7 @@ import asyncio
 
 import pytest
 
+from chat import queueing
 from chat.queueing import FairQueue
 
 
@@ -139,26 +140,32 @@ async def test_more_slots_let_more_in() -> None:
     await bench.close()
 
 
-async def test_estimates_count_answers_and_not_what_was_loaded_before_them() -> None:
+async def test_estimates_count_answers_and_not_what_was_loaded_before_them(monkeypatch: pytest.MonkeyPatch) -> None:
     queue = FairQueue(slots=1)
     told: list[float | None] = []
+    now = [100.0]
+    monkeypatch.setattr(queueing, "monotonic", lambda: now[0])
 
-    async def answers(begins: bool) -> None:
+    async def answers(begins: bool, somebody_waits: asyncio.Event) -> None:
         async with queue.slot("A", lambda place, eta: None) as held:
-            await asyncio.sleep(0.3)
+            now[0] += 30
             if begins:
                 held.begin()
-                await asyncio.sleep(0.1)
+            await somebody_waits.wait()
+            now[0] += 10
 
     async def waits() -> None:
         async with queue.slot("B", lambda place, eta: told.append(eta)):
             pass
 
     for begins in (False, True, True):
-        running = asyncio.create_task(answers(begins))
+        somebody_waits = asyncio.Event()
+        running = asyncio.create_task(answers(begins, somebody_waits))
         await settle()
-        await asyncio.gather(running, waits())
+        waiting = asyncio.create_task(waits())
+        await settle()
+        somebody_waits.set()
+        await asyncio.gather(running, waiting)
     first, second, third = told
     assert (first, second) == (None, None), "nothing is known before the first answer, and a model that could not be loaded teaches nothing"
-    assert third is not None
-    assert 0.1 <= third < 0.3
+    assert third == pytest.approx(10)

@@ -135,12 +135,17 @@ async def test_more_runs_than_places_wait_their_turn(client: Client, stranger: C
     await engine.start(lambda progress: None)
 
     runs = RunManager(OneModel(engine))
-    flood = [await say(runs, client, f"!say 10 {i}") for i in range(4)]
+    flood = [await say(runs, client, "!say 100000")]
+    await until(lambda: flood[0].log.start is not None)
+    flood += [await say(runs, client, f"!say 3 {i}") for i in range(3)]
     other = await say(runs, stranger, "!say 3")
-    await over(other)
-    assert sum(run.log.end is not None for run in flood) <= 2, "the stranger waits for one answer at most, and one may have ended since"
-    for run in flood:
+    await until(lambda: len(runs.queues["fake"]) == 4)
+    runs.stop_now(flood[0].new.run, client)
+    for run in [*flood, other]:
         await over(run)
+    began = [(await stored(run)).started_at for run in [flood[0], other, *flood[1:]]]
+    assert None not in began
+    assert began == sorted(began), "the stranger waits for one answer only"  # type: ignore[type-var]
     await runs.shutdown()
 
 

@@ -38,7 +38,7 @@ ANSWER: tuple[bytes, ...] = (delta("", role="assistant"), delta("Good "), delta(
 
 @dataclass
 class Reply:
-    """One response: pieces are bytes to send, seconds to wait, DROP or FOREVER."""
+    """One response: pieces are bytes to send, seconds to wait, an event or a barrier to wait for, DROP or FOREVER."""
 
     pieces: Sequence[Any] = ANSWER
     status: int = 200
@@ -106,6 +106,9 @@ class StandIn:
                 return
             if isinstance(piece, int | float):
                 await asyncio.sleep(piece)
+                continue
+            if isinstance(piece, asyncio.Event | asyncio.Barrier):
+                await piece.wait()
                 continue
             while piece is FOREVER:
                 await self._write(writer, delta("x"), reply.chunked)

@@ -128,10 +128,13 @@ def test_a_server_that_says_nothing_is_found_by_its_own_sockets(port: int, monke
 
 
 def test_somebody_who_leads_ends_the_following(computer: Computer, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(reach, "EVERY_S", 0.05)
-    found = Reach("me")
+    found, leads = Reach("me"), threading.Event()
+    monkeypatch.setattr(found._closing, "wait", lambda timeout: not leads.wait(10))
+    before = threading.enumerate()
     found.follow()
+    [following] = [thread for thread in threading.enumerate() if thread not in before]
     found.lead(Place(EVERYWHERE, 8000))
-    time.sleep(0.2)
+    leads.set()
+    following.join(10)
+    assert not following.is_alive()
     assert computer.checks == 0
-    assert "reach" not in {thread.name for thread in threading.enumerate()}
