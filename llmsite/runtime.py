@@ -248,7 +248,8 @@ class Runtime:
             self.heart.acquire()
         if use is not None:
             if self.heart is not None:
-                use.acquire(database_use.ENGINE, replaces={self.heart.before} - {""}, wait_s=database_use.TAKE_OVER_S)
+                wait_s = database_use.TAKE_OVER_S if self.heart.before else database_use.WAIT_S
+                use.acquire(database_use.ENGINE, replaces={self.heart.before} - {""}, wait_s=wait_s)
             use.keep(self.database_lost)
 
     def _end_for(self, error: InUse) -> None:

@@ -6,15 +6,16 @@ import asyncio
 import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from signal import SIGINT
+from signal import SIGCONT, SIGINT, SIGSTOP
 from uuid import uuid4
 
 import pytest
 
+from llmsite.serve.exits import Exit
 from tests.end_to_end.client import Client, Refused, RunView
 from tests.end_to_end.cluster import Cluster, children_of, kill_hard, until
 from tests.end_to_end.conftest import FreshServer
-from tests.end_to_end.server import Server
+from tests.end_to_end.server import LIMIT_S, Server
 from tests.end_to_end.store import Store
 from tests.end_to_end.test_cluster import words
 from tests.postgres import Postgres
@@ -146,6 +147,31 @@ async def test_a_second_engine_process_stands_in(cluster: Cluster) -> None:
             assert (await phone.finish(await said(phone, "!say 3", conversation=str(uuid4())))).answer == words(3)
     finally:
         second.kill()
+
+
+async def test_an_engine_process_that_only_sleeps_is_replaced_and_ends_when_it_wakes(cluster: Cluster) -> None:
+    """It still has its connection to PostgreSQL, and with that the lock of whoever may write answers: that is taken from it."""
+    one, _ = cluster.webs
+    engine = cluster.engine
+    second = type(engine)(
+        "engine-3", engine.data.with_name(engine.data.name + "-3"), engine.database_url, engine.environment["REDIS_URL"], ["engine"], {}
+    )
+    assert engine.process is not None
+    async with Client(one) as phone:
+        run = await phone.pieces(await phone.say("!say 2000", conversation=str(uuid4())), 10)
+        engine.process.send_signal(SIGSTOP)
+        try:
+            assert (await phone.finish(run)).reason == "interrupted"
+            second.begin()
+            assert (await phone.finish(await said(phone, "!say 3", conversation=str(uuid4())))).answer == words(3)
+            stored = Store(one).run(run.run)
+            engine.process.send_signal(SIGCONT)
+            assert await asyncio.to_thread(engine.process.wait, LIMIT_S) == Exit.LOCKED
+            assert Store(one).run(run.run) == stored
+            assert (await phone.finish(await said(phone, "!say 3", conversation=str(uuid4())))).answer == words(3)
+        finally:
+            engine.kill()
+            second.kill()
 
 
 async def test_serve_starts_again_what_dies(fresh: FreshServer, redis: Redis) -> None:

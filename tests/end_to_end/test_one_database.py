@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import asyncio
 import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from uuid import uuid4
 
+import psycopg
 import pytest
 
+from llmsite.database_use import NUMBER, USE
 from llmsite.serve.exits import Exit
 from tests.end_to_end.client import Client
-from tests.end_to_end.cluster import Cluster, Unit
+from tests.end_to_end.cluster import Cluster, Unit, until
 from tests.end_to_end.server import LIMIT_S
 from tests.end_to_end.test_cluster import words
 from tests.postgres import Postgres
@@ -80,3 +83,26 @@ def test_beside_a_server_of_one_process(postgres: Postgres, redis: Redis, unit: 
         assert code == Exit.LOCKED, sentence
         assert sentence.startswith("A server of one process (")
         assert "uses the database PostgreSQL" in sentence
+
+
+async def test_a_server_ends_that_has_lost_its_database_to_another(postgres: Postgres, unit: Callable[..., Unit]) -> None:
+    """Its connection is cut, and somebody else, who waits for the lock already, has it before the server asks again."""
+    url = postgres.database()
+    server = unit("plain", url, "")
+    server.start()
+    async with Client(server) as phone:
+        run = await phone.pieces(await phone.say("!say 2000", conversation=str(uuid4())), 10)
+        with psycopg.connect(url, autocommit=True) as other, psycopg.connect(url, autocommit=True) as admin:
+            waiting = asyncio.create_task(asyncio.to_thread(other.execute, f"SELECT pg_advisory_lock({NUMBER}, {USE})"))
+            query = f"SELECT pid FROM pg_locks WHERE locktype = 'advisory' AND classid = {NUMBER} AND objid = {USE} AND granted = "
+            await asyncio.to_thread(until, lambda: admin.execute(query + "false").fetchall(), "the other one to wait")
+            ((holder,),) = admin.execute(query + "true").fetchall()
+            admin.execute("SELECT pg_terminate_backend(%s)", [holder])
+            await waiting
+            await phone.finish(run)
+            assert run.reason == "interrupted"
+            assert server.process is not None
+            assert await asyncio.to_thread(server.process.wait, LIMIT_S) == Exit.LOCKED
+    assert server.output.read_text("utf-8").strip().splitlines()[-1].startswith("Another program uses the database PostgreSQL")
+    server.expected.append("database_use.InUse")
+    server.check_log()
