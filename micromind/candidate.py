@@ -1,7 +1,8 @@
 """Whether a new model may take the embedded one's place: `python -m micromind.candidate --after FOLDER --data FOLDER`.
 
 Both are measured alike: bits per byte of held-out texts, and our own dialogues, greedy and with the default sampling under three seeds. The new
-one is better only if it is worse in nothing and better in something; the exit code says so too (0: better, 3: not). Nothing is replaced.
+one is better only if it is worse in nothing, and clearly better in held-out texts or in unseen dialogues; the exit code says so too (0: better,
+3: not). Nothing is replaced.
 """
 
 from __future__ import annotations
@@ -27,6 +28,8 @@ SEEDS = (1, 2, 3)
 TOKENS = 256  # of an answer, as the server would let it write
 TEXTS = 10  # of each source's held-out part
 GROUPS = ("(seen in training)", "(not seen)", "refusal")
+MARGIN = 0.01  # a preference stage that left every count of the dialogues as it was gave 0.0003 of the bits per byte
+BITS, UNSEEN = "held out, bits per byte", "right (not seen)"
 NOT_BETTER = 3
 
 
@@ -53,7 +56,7 @@ def measure(folder: Path, plan: evaluate.Plan) -> dict[str, Any]:
 def figures(measured: dict[str, Any]) -> dict[str, float]:
     """All that is compared, by name; more is better, so what is best small is negative."""
     bits = measured["held_out"]
-    found = {"held out, bits per byte": -sum(bits.values()) / len(bits)} if bits else {}
+    found = {BITS: -sum(bits.values()) / len(bits)} if bits else {}
     for way, summary in measured["dialogues"].items():
         for group in GROUPS:
             if group in summary["right"]:
@@ -65,9 +68,11 @@ def figures(measured: dict[str, Any]) -> dict[str, float]:
 
 
 def verdict(before: dict[str, float], after: dict[str, float]) -> tuple[bool, list[str]]:
-    """Whether the new one is better, and in what it is worse."""
-    worse = [name for name, value in before.items() if after[name] < value]
-    return not worse and any(after[name] > value for name, value in before.items()), worse
+    """Whether the new one is better, and in what it is worse. Of the bits per byte less than MARGIN of them is neither."""
+    slack = {name: MARGIN * abs(value) if name == BITS else 0.0 for name, value in before.items()}
+    worse = [name for name, value in before.items() if after[name] < value - slack[name]]
+    clearly = [name for name, value in before.items() if name.startswith((BITS, UNSEEN)) and after[name] > value + slack[name]]
+    return not worse and bool(clearly), worse
 
 
 @command
@@ -94,7 +99,11 @@ def main(argv: list[str] | None = None) -> None:
             folders.write_record(output, known, f"{role}.json")
         found[role] = figures(known)
     better, worse = verdict(found["before"], found["after"])
-    said = "The new model is better." if better else f"The new model is not better: worse in {', '.join(worse) or 'nothing, better in nothing'}."
+    said = (
+        "The new model is better."
+        if better
+        else f"The new model is not better: worse in {', '.join(worse) or 'nothing, and not clearly better in anything'}."
+    )
     rows = [[name, report.number(abs(value), 3), report.number(abs(found["after"][name]), 3)] for name, value in found["before"].items()]
     written = f"`{command_line('candidate')}`\n\n{report.table(['', str(options.before), str(options.after)], rows)}\n\n{said}\n"
     (output / "candidate.md").write_text(written, encoding="utf-8")

@@ -14,23 +14,25 @@ from tests.micromind.tiny import SOURCES, data_folder, model_folder
 pytestmark = pytest.mark.filterwarnings("default")
 
 
-def measured(bits: float, right: str = "7/9", loops: float = 0.0) -> dict[str, object]:
-    summary = {"right": {"refusal": right}, "stopped": 1.0, "loops": loops, "empty": 0}
-    return {"held_out": {"a.jsonl": bits, "b.jsonl": 3.0}, "dialogues": {"greedy": summary}}
+def measured(bits: float, refused: str = "7/9", loops: float = 0.0, right: str = "38/46") -> dict[str, object]:
+    summary = {"right": {"refusal": refused, "(not seen)": right}, "stopped": 1.0, "loops": loops, "empty": 0}
+    return {"held_out": {"a.jsonl": bits, "b.jsonl": bits}, "dialogues": {"greedy": summary}}
 
 
 @pytest.mark.parametrize(
     ("after", "better", "worse"),
     [
         (measured(2.0), False, []),
-        (measured(1.9), True, []),
-        (measured(2.0, right="8/9"), True, []),
-        (measured(1.0, right="6/9"), False, ["right refusal, greedy"]),
-        (measured(2.1, right="9/9"), False, ["held out, bits per byte"]),
+        (measured(1.97), True, []),
+        (measured(1.999), False, []),  # so little is chance
+        (measured(2.001, right="39/46"), True, []),
+        (measured(2.0, refused="9/9"), False, []),  # they are among those not seen
+        (measured(1.0, refused="6/9"), False, ["right refusal, greedy"]),
+        (measured(2.1, right="46/46"), False, ["held out, bits per byte"]),
         (measured(1.9, loops=0.1), False, ["loops, greedy"]),
     ],
 )
-def test_better_is_worse_in_nothing(after: dict[str, object], better: bool, worse: list[str]) -> None:
+def test_better_is_worse_in_nothing_and_clearly_better_in_something(after: dict[str, object], better: bool, worse: list[str]) -> None:
     assert candidate.verdict(candidate.figures(measured(2.0)), candidate.figures(after)) == (better, worse)
 
 
@@ -46,7 +48,7 @@ def test_two_models_are_measured_alike(tmp_path: Path, monkeypatch: pytest.Monke
     assert caught.value.code == candidate.NOT_BETTER
     output = tmp_path / "training" / "candidate"
     written = (output / "candidate.md").read_text(encoding="utf-8")
-    assert written.endswith("The new model is not better: worse in nothing, better in nothing.\n")
+    assert written.endswith("The new model is not better: worse in nothing, and not clearly better in anything.\n")
     one, other = (folders.read_record(output, f"{role}.json") for role in ("before", "after"))
     assert one["held_out"] == other["held_out"]
     assert set(one["dialogues"]) == {"greedy", "sampled, seed 1", "sampled, seed 2", "sampled, seed 3"}
