@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import warnings
 from collections.abc import Awaitable, Callable
@@ -19,6 +20,7 @@ from django.conf import settings
 from django.core.asgi import get_asgi_application
 
 from chat.routing import websocket_urls
+from llmsite.database_use import InUse
 from llmsite.hosts import OriginCheck
 from llmsite.intake import BodyLimit
 from llmsite.runtime import Runtime
@@ -27,6 +29,8 @@ from llmsite.security import refusal_headers
 
 # Static files are read in a thread, piece by piece; that is what the warning is about, and all right for files of a few kilobytes.
 warnings.filterwarnings("ignore", message="StreamingHttpResponse must consume synchronous iterators")
+
+log = logging.getLogger(__name__)
 
 Scope = dict[str, Any]
 Receive = Callable[[], Awaitable[dict[str, Any]]]
@@ -86,6 +90,10 @@ async def application(scope: Scope, receive: Receive, send: Send) -> None:
     if scope["type"] != "lifespan":
         try:
             await runtime.stored()
+        except InUse as error:
+            log.error("nobody is served: %s", error)  # process and computer are for the owner
+            await _refuse(scope, send, "The server could not start: another server uses its database. The log says which.\n")
+            return
         except Exception as error:
             await _refuse(scope, send, f"The server could not start: {error}\n")
             return

@@ -197,9 +197,10 @@ async def test_open_lets_it_in(connect: Connect) -> None:
 
 async def test_too_many_at_once_are_refused_with_their_key(connect: Connect, runs: RunManager, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(consumers, "MAX_WAITING", 2)
-    gate, submit = asyncio.Event(), runs.submit
+    begun, gate, submit = asyncio.Event(), asyncio.Event(), runs.submit
 
     async def slow(*args: Any) -> Any:
+        begun.set()
         await gate.wait()
         return await submit(*args)
 
@@ -207,7 +208,7 @@ async def test_too_many_at_once_are_refused_with_their_key(connect: Connect, run
     socket = await connect()
     for i in range(6):
         await send(socket, message=f"m{i}", key=f"k{i}")
-        await asyncio.sleep(0.01)
+        await asyncio.wait_for(begun.wait(), 10)
     refused = [(await receive(socket)) for _ in range(3)]  # one is being carried out, two wait
     assert [(frame["key"], frame["code"], frame["retryable"]) for frame in refused] == [(f"k{i}", "too_fast", True) for i in (3, 4, 5)]
     gate.set()

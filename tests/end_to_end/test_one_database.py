@@ -15,6 +15,7 @@ from llmsite.database_use import NUMBER, USE
 from llmsite.serve.exits import Exit
 from tests.end_to_end.client import Client
 from tests.end_to_end.cluster import Cluster, Unit, until
+from tests.end_to_end.http import ask
 from tests.end_to_end.server import LIMIT_S
 from tests.end_to_end.test_cluster import words
 from tests.postgres import Postgres
@@ -27,6 +28,7 @@ COMMANDS = {
     "engine": ["engine"],
     "web": ["serve", "--web", "--host", "127.0.0.1", "--port", "{port}", "--no-qr"],
     "workers": ["serve", "--workers", "2", "--host", "127.0.0.1", "--port", "{port}", "--no-qr"],
+    "runserver": ["runserver", "127.0.0.1:{port}", "--noreload"],
 }
 
 
@@ -76,13 +78,28 @@ async def test_beside_a_server_of_several_processes(folder: Path, postgres: Post
 
 
 def test_beside_a_server_of_one_process(postgres: Postgres, redis: Redis, unit: Callable[..., Unit]) -> None:
+    """One that is started by another program than `serve` tells those who ask that it does not serve, and nothing of who does."""
     url = postgres.database()
     unit("plain", url, "").start()
+    other = unit("runserver", url, "")
+    other.begin()
     others = [unit(name, url, redis.url(number)) for name, number in (("plain", 55), ("engine", 56), ("web", 57), ("workers", 58))]
     for code, sentence in refusals(others):
         assert code == Exit.LOCKED, sentence
         assert sentence.startswith("A server of one process (")
         assert "uses the database PostgreSQL" in sentence
+    told = until(lambda: refusal_of(other), "its answer")
+    assert told == "The server could not start: another server uses its database. The log says which.\n"
+    assert "in use by server" in other.log()
+
+
+def refusal_of(server: Unit) -> str:
+    try:
+        answer = ask(server, "GET", "/healthz")
+    except OSError:
+        return ""
+    assert answer.status == 503
+    return answer.text
 
 
 async def test_a_server_ends_that_has_lost_its_database_to_another(postgres: Postgres, unit: Callable[..., Unit]) -> None:
