@@ -71,12 +71,14 @@ static void drop_buffers(Decoder *d) {
     d->capacity = 0;
 }
 
+enum { SETS = 4, STRETCH = 64 }; /* of attention: see below */
+
 static int make_room(Decoder *d, int tokens, int64_t places) {
     const Shape *s = &d->shape;
     if (places > d->longest) {
         free(d->scores);
         d->longest = 0;
-        d->scores = room((size_t)(s->threads * 8 * (places + 2 * LANES)) * sizeof(float));
+        d->scores = room((size_t)(s->threads * SETS * 8 * (places + 2 * LANES)) * sizeof(float));
         if (!d->scores) return 0;
         d->longest = places;
     }
@@ -202,8 +204,9 @@ static void place_part(void *context, int part, int thread) {
     for (int token = part * 8; token < job->count && token < part * 8 + 8; token++) place_token(job, token);
 }
 
-/* Attention of up to 8 queries to one head of one row: scores of all places first, then their softmax, then the values, so that the order of the
-   sums does not depend on the pieces in which the prompt was read. */
+/* Attention to one head of one row: scores of all places first, then their softmax, then the values, so that the order of the sums does not depend on the
+   pieces in which the prompt was read. Registers hold the sums of a set of up to 8 queries; some sets go through the keys side by side, and through the
+   values, a stretch of places at a time: so that it is read from the nearest cache. */
 INLINE void scores_of(const void *keys, int bf16, int64_t places, int head, const float *const *q, int queries, float scale, float *scores, int64_t stride, int64_t length) {
     for (int64_t p = 0; p < length; p += 2 * LANES) {
         Vec acc[8][2] = {0};
@@ -222,10 +225,11 @@ INLINE void scores_of(const void *keys, int bf16, int64_t places, int head, cons
     }
 }
 
-/* `width`: so many registers of a head at a time. */
-INLINE void some_values(const void *values, int bf16, int head, int i, int width, int queries, const float *scores, int64_t stride, int64_t length, float *const *to) {
+/* Of the places from `from` on. `width`: so many registers of a head at a time. */
+INLINE void some_values(const void *values, int bf16, int head, int i, int width, int queries, const float *scores, int64_t stride, int64_t from, int64_t length, float *const *to) {
     Vec acc[8][2] = {0};
-    for (int64_t p = 0; p < length; p++) {
+    if (from) UNROLL for (int n = 0; n < queries; n++) UNROLL for (int w = 0; w < width; w++) acc[n][w] = load(to[n] + i + w * LANES);
+    for (int64_t p = from; p < length; p++) {
         Vec v[2];
         UNROLL for (int w = 0; w < width; w++) v[w] = bf16 ? load_bf16((const uint16_t *)values + p * head + i + w * LANES) : load((const float *)values + p * head + i + w * LANES);
         UNROLL for (int n = 0; n < queries; n++) UNROLL for (int w = 0; w < width; w++) acc[n][w] += v[w] * scores[n * stride + p];
@@ -233,33 +237,38 @@ INLINE void some_values(const void *values, int bf16, int head, int i, int width
     UNROLL for (int n = 0; n < queries; n++) UNROLL for (int w = 0; w < width; w++) store(to[n] + i + w * LANES, acc[n][w]);
 }
 
-INLINE void values_of(const void *values, int bf16, int head, int queries, const float *scores, int64_t stride, int64_t length, float *const *to) {
+INLINE void values_of(const void *values, int bf16, int head, int queries, const float *scores, int64_t stride, int64_t from, int64_t length, float *const *to) {
     int i = 0;
-    for (; i + 2 * LANES <= head; i += 2 * LANES) some_values(values, bf16, head, i, 2, queries, scores, stride, length, to);
-    if (i < head) some_values(values, bf16, head, i, 1, queries, scores, stride, length, to);
+    for (; i + 2 * LANES <= head; i += 2 * LANES) some_values(values, bf16, head, i, 2, queries, scores, stride, from, length, to);
+    if (i < head) some_values(values, bf16, head, i, 1, queries, scores, stride, from, length, to);
 }
 
 #define QUERIES(N) \
     static void scores_##N(const void *k, int bf16, int64_t places, int head, const float *const *q, float scale, float *s, int64_t stride, int64_t length) { \
         if (bf16) scores_of(k, 1, places, head, q, N, scale, s, stride, length); else scores_of(k, 0, places, head, q, N, scale, s, stride, length); \
     } \
-    static void values_##N(const void *v, int bf16, int head, const float *s, int64_t stride, int64_t length, float *const *to) { \
-        if (bf16) values_of(v, 1, head, N, s, stride, length, to); else values_of(v, 0, head, N, s, stride, length, to); \
+    static void values_##N(const void *v, int bf16, int head, const float *s, int64_t stride, int64_t from, int64_t length, float *const *to) { \
+        if (bf16) values_of(v, 1, head, N, s, stride, from, length, to); else values_of(v, 0, head, N, s, stride, from, length, to); \
     }
 QUERIES(1) QUERIES(2) QUERIES(3) QUERIES(4) QUERIES(5) QUERIES(6) QUERIES(7) QUERIES(8)
 typedef void Scores(const void *, int, int64_t, int, const float *const *, float, float *, int64_t, int64_t);
-typedef void Values(const void *, int, int, const float *, int64_t, int64_t, float *const *);
+typedef void Values(const void *, int, int, const float *, int64_t, int64_t, int64_t, float *const *);
 static Scores *const SCORES[] = {NULL, scores_1, scores_2, scores_3, scores_4, scores_5, scores_6, scores_7, scores_8};
 static Values *const VALUES[] = {NULL, values_1, values_2, values_3, values_4, values_5, values_6, values_7, values_8};
 
 /* In place over `length` scores; those behind, up to `end`, become 0. */
 static void softmax(float *scores, int64_t length, int64_t end) {
-    float most = scores[0];
-    for (int64_t i = 0; i < length; i++) most = scores[i] > most || scores[i] != scores[i] ? scores[i] : most;
+    Vec most = all(-INFINITY), total = {0};
     for (int64_t i = length; i < ((length + LANES - 1) / LANES) * LANES; i++) scores[i] = -INFINITY;
-    Vec total = {0};
+    for (int64_t i = 0; i < length; i += LANES) { /* NaN is the greatest of all */
+        Vec v = load(scores + i);
+        IntVec more = (v > most) | (v != v);
+        most = bits((as_int(v) & more) | (as_int(most) & ~more));
+    }
+    float greatest = most[0];
+    for (int lane = 1; lane < LANES; lane++) greatest = most[lane] > greatest || most[lane] != most[lane] ? most[lane] : greatest;
     for (int64_t i = 0; i < length; i += LANES) {
-        Vec e = vexp(load(scores + i) - most);
+        Vec e = vexp(load(scores + i) - greatest);
         store(scores + i, e);
         total += e;
     }
@@ -276,38 +285,58 @@ static int together(const Shape *s) {
 
 typedef struct { Job *job; int groups; int *begin, *size; } Attention;
 
+/* Up to 8 queries: neighbouring tokens' heads of one group. */
+typedef struct { const float *q[8]; float *to[8], *scores; int queries; int64_t longest; } Set;
+
+static void fill(Set *set, Job *job, int kv_head, int token, int tokens, int first_head, int heads) {
+    const Shape *s = &job->d->shape;
+    set->queries = 0;
+    set->longest = job->places[token + tokens - 1] + 1;
+    for (int t = 0; t < tokens; t++)
+        for (int h = 0; h < heads; h++, set->queries++) {
+            int64_t at = ((int64_t)(token + t) * s->heads + kv_head * (s->heads / s->kv_heads) + first_head + h) * s->head;
+            set->q[set->queries] = job->d->q + at;
+            set->to[set->queries] = job->d->mixed + at;
+        }
+}
+
 static void attend_some(Job *job, int kv_head, int token, int tokens, int first_head, int heads, int thread) {
     Decoder *d = job->d;
     const Shape *s = &d->shape;
-    int head = s->head, group = s->heads / s->kv_heads, queries = tokens * heads, bf16 = s->cache_kind == BF16;
-    int64_t stride = d->longest + 2 * LANES, longest = job->places[token + tokens - 1] + 1, places = job->cache->places;
-    float *scores = d->scores + (int64_t)thread * 8 * stride;
-    const float *q[8];
-    float *to[8];
-    for (int t = 0, n = 0; t < tokens; t++)
-        for (int h = 0; h < heads; h++, n++) {
-            int64_t at = ((int64_t)(token + t) * s->heads + kv_head * group + first_head + h) * head;
-            q[n] = d->q + at;
-            to[n] = d->mixed + at;
+    Set sets[SETS];
+    int bf16 = s->cache_kind == BF16, most = together(s), count = 0;
+    int64_t stride = d->longest + 2 * LANES, longest = job->places[token + tokens - 1] + 1, places = job->cache->places, bytes = bf16 ? 2 : 4;
+    for (int t = 0; t < tokens; t += most, count++) {
+        fill(&sets[count], job, kv_head, token + t, tokens - t < most ? tokens - t : most, first_head, heads);
+        sets[count].scores = d->scores + (int64_t)(thread * SETS + count) * 8 * stride;
+    }
+    int64_t at = ((int64_t)job->rows[token] * s->kv_heads + kv_head) * s->head * places * bytes;
+    const char *keys = (const char *)job->cache->keys[job->index] + at, *values = (const char *)job->cache->values[job->index] + at;
+    for (int64_t from = 0; from < longest; from += STRETCH)
+        for (Set *set = sets; set < sets + count; set++) {
+            int64_t some = set->longest - from < STRETCH ? set->longest - from : STRETCH;
+            if (some > 0) SCORES[set->queries](keys + from * bytes, bf16, places, s->head, set->q, 1.0f / sqrtf((float)s->head), set->scores + from, stride, some);
         }
-    int64_t at = ((int64_t)job->rows[token] * s->kv_heads + kv_head) * head * places * (bf16 ? 2 : 4);
-    SCORES[queries]((const char *)job->cache->keys[job->index] + at, bf16, places, head, q, 1.0f / sqrtf((float)head), scores, stride, longest);
-    for (int t = 0, n = 0; t < tokens; t++)
-        for (int h = 0; h < heads; h++, n++) softmax(scores + n * stride, job->places[token + t] + 1, longest);
-    VALUES[queries]((const char *)job->cache->values[job->index] + at, bf16, head, scores, stride, longest, to);
+    for (Set *set = sets; set < sets + count; set++)
+        for (int n = 0; n < set->queries; n++) softmax(set->scores + n * stride, job->places[token + (int)(set - sets) * most + n / heads] + 1, set->longest);
+    for (int64_t from = 0; from < longest; from += STRETCH)
+        for (Set *set = sets; set < sets + count; set++) {
+            int64_t until = set->longest < from + STRETCH ? set->longest : from + STRETCH;
+            if (from < until) VALUES[set->queries](values, bf16, s->head, set->scores, stride, from, until, set->to);
+        }
 }
 
 static void attend_part(void *context, int part, int thread) {
     Attention *a = context;
     const Shape *s = &a->job->d->shape;
-    int kv_head = part % s->kv_heads, one = part / s->kv_heads, group = s->heads / s->kv_heads;
+    int kv_head = part / a->groups, one = part % a->groups, group = s->heads / s->kv_heads;
     for (int first = 0; first < group; first += 8)
         attend_some(a->job, kv_head, a->begin[one], a->size[one], first, group - first < 8 ? group - first : 8, thread);
 }
 
 static void attend(Job *job, int *scratch) {
     Attention a = {job, 0, scratch, scratch + job->count};
-    int most = together(&job->d->shape);
+    int most = together(&job->d->shape) * SETS;
     for (int token = 0; token < job->count; token++) {
         int last = a.groups - 1;
         if (last >= 0 && a.size[last] < most && job->rows[token] == job->rows[token - 1] && job->places[token] == job->places[token - 1] + 1) a.size[last]++;

@@ -285,8 +285,87 @@ INLINE void put(const Matrix *m, int64_t row, int64_t apart, int rows, const flo
     }
 }
 
+#if BF16_DOT
+/* ---- Many inputs in bf16: the processor is what is waited for ---- */
+
+/* A tile's weights stay in the nearest cache while NEAR inputs pass by, and those meanwhile in the second one. Rows that are too long for that are taken in
+   blocks of at most LONGEST numbers: sums go on from where the last block left them, so in the same order as without blocks. */
+enum { NEAR = 96, LONGEST = 1280, MANY_ROWS = 4, MANY_TOKENS = 6, MOST_TILES = NEAR / MANY_TOKENS };
+typedef __m512 Carried[MANY_TOKENS][MANY_ROWS];
+
+/* What one tile takes. */
+typedef struct {
+    const char *weights, *inputs; /* of four rows and some inputs, all of them `stride` bytes apart */
+    int64_t stride, bytes;
+    const char *next; /* what is needed soon is asked of memory from here on, `step` bytes with each register, so that memory is never asked for much at once */
+    int64_t step;
+} Block;
+
+INLINE void block(const Block *at, int tokens, int begins, int ends, Carried carried, float *out) {
+    __m512 acc[MANY_TOKENS][MANY_ROWS];
+    const char *w = at->weights, *x = at->inputs, *next = at->next;
+    int64_t stride = at->stride, step = at->step;
+    const char *x3 = x + 3 * stride;
+    UNROLL for (int t = 0; t < tokens; t++) UNROLL for (int r = 0; r < MANY_ROWS; r++) acc[t][r] = begins ? _mm512_setzero_ps() : carried[t][r];
+    for (const char *end = w + at->bytes; w < end; w += 64, x += 64, x3 += 64, next += step) {
+        __m512bh a[MANY_ROWS];
+        __builtin_prefetch(next);
+        UNROLL for (int r = 0; r < MANY_ROWS; r++) a[r] = (__m512bh)_mm512_loadu_si512(w + r * stride);
+        UNROLL for (int t = 0; t < tokens; t++) {
+            __m512bh b = (__m512bh)_mm512_loadu_si512(t < 3 ? x + t * stride : x3 + (t - 3) * stride);
+            UNROLL for (int r = 0; r < MANY_ROWS; r++) acc[t][r] = _mm512_dpbf16_ps(acc[t][r], a[r], b);
+        }
+    }
+    if (ends) UNROLL for (int t = 0; t < tokens; t++) _mm_storeu_ps(out + t * MOST_ROWS, sums(acc[t][0], acc[t][1], acc[t][2], acc[t][3]));
+    else UNROLL for (int t = 0; t < tokens; t++) UNROLL for (int r = 0; r < MANY_ROWS; r++) carried[t][r] = acc[t][r];
+}
+
+typedef void BlockOf(const Block *, Carried, float *);
+#define BLOCK_OF(N) \
+    static void inner_##N(const Block *at, Carried carried, float *out) { block(at, N, 0, 0, carried, out); } \
+    static void first_##N(const Block *at, Carried carried, float *out) { block(at, N, 1, 0, carried, out); } \
+    static void last_##N(const Block *at, Carried carried, float *out) { block(at, N, 0, 1, carried, out); } \
+    static void whole_##N(const Block *at, Carried carried, float *out) { block(at, N, 1, 1, carried, out); }
+BLOCK_OF(1) BLOCK_OF(2) BLOCK_OF(3) BLOCK_OF(4) BLOCK_OF(5) BLOCK_OF(6)
+#define BLOCKS_OF(N) {inner_##N, first_##N, last_##N, whole_##N}
+static BlockOf *const BLOCKS[][4] = {{NULL}, BLOCKS_OF(1), BLOCKS_OF(2), BLOCKS_OF(3), BLOCKS_OF(4), BLOCKS_OF(5), BLOCKS_OF(6)};
+
+/* Four rows with up to NEAR inputs from `begin` on; `more`: four more rows come next. */
+static void four_rows(const Matrix *m, int64_t row, int more, const Input *x, int begin, int count, float *to, int64_t stride, int add) {
+    Carried carried[MOST_TILES];
+    float out[MOST_ROWS * MANY_TOKENS];
+    int64_t all = m->in * 2, blocks = (m->in + LONGEST - 1) / LONGEST, most = (all / blocks + 63) / 64 * 64;
+    int tiles = (count + MANY_TOKENS - 1) / MANY_TOKENS, share = tiles % MANY_ROWS ? 1 : tiles / MANY_ROWS; /* so many tiles ask for one row of the next */
+    const char *w = (const char *)m->data + row * all, *y = (const char *)(x->halves + begin * m->in);
+    for (int64_t from = 0; from < all; from += most) {
+        int ends = from + most >= all;
+        int64_t bytes = ends ? all - from : most, then = ends ? MANY_ROWS * all : from + most;
+        for (int i = 0, token = 0; i < tiles; i++) {
+            int some = count * (i + 1) / tiles - count * i / tiles, asks = i / share < MANY_ROWS && (!ends || more);
+            const char *next = asks ? w + i / share * all + then + i % share * bytes / share : w + from;
+            Block at = {w + from, y + token * all + from, all, bytes, next, 64 / share};
+            BLOCKS[some][(from == 0) + 2 * ends](&at, carried[i], out);
+            for (int t = 0; ends && t < some; t++) put(m, row, 1, MANY_ROWS, out + t * MOST_ROWS, to + (begin + token + t) * stride, add);
+            token += some;
+        }
+    }
+}
+
+static void product_of_many(const Matrix *m, int64_t first, int64_t end, const Input *x, int tokens, float *to, int64_t stride, int add) {
+    for (int begin = 0; begin < tokens; begin += NEAR)
+        for (int64_t row = first; row < end; row += MANY_ROWS)
+            four_rows(m, row, row + 2 * MANY_ROWS <= end, x, begin, tokens - begin < NEAR ? tokens - begin : NEAR, to, stride, add);
+}
+#endif
+
 void product(const Matrix *m, int64_t first, int64_t end, const Input *x, int tokens, float *to, int64_t stride, int add) {
     float out[MOST_ROWS * MOST_TOKENS];
+#if BF16_DOT
+    if (m->kind == BF16 && !x->few && m->in % 32 == 0 && (end - first) % MANY_ROWS == 0) {
+        product_of_many(m, first, end, x, tokens, to, stride, add);
+        return;
+    }
+#endif
     for (int begin = 0; begin < tokens; begin += TOKENS_IN_CACHE) {
         int near = tokens - begin < TOKENS_IN_CACHE ? tokens - begin : TOKENS_IN_CACHE, most = x->few ? 8 : 6;
         int tiles = (near + most - 1) / most, height = TILE_ROWS((near + tiles - 1) / tiles);
