@@ -29,7 +29,7 @@ import psutil
 
 from benchmarks import scenes
 from benchmarks.contenders import ROOT
-from benchmarks.peers import PEERS, LlamaBatched, Llmsite, Peer, Setup, only
+from benchmarks.peers import PEERS, LlamaBatched, Llmsite, Peer, Setup, TransformersServe, only
 from benchmarks.roofline import memory_bandwidth
 from benchmarks.shapes import endless, half_b, is_endless
 from benchmarks.talk import Heard
@@ -56,7 +56,9 @@ class Scene:
     def suits(self, peer: type[Peer]) -> bool:
         if issubclass(peer, LlamaBatched):
             return self.kind in ("short", "long")
-        return peer.has_memory or self.kind not in ("turns", "between")
+        if self.kind == "between":
+            return peer.has_memory and not issubclass(peer, TransformersServe)  # it would take long, and its turns alone say enough
+        return peer.has_memory or self.kind != "turns"
 
 
 @dataclass
@@ -73,7 +75,7 @@ class Lengths:
     def within(cls, context: int, answer: int | None) -> Lengths:
         small = context < 2048
         answer = answer or (128 if small else 32)
-        return cls(answer, min(2000, context - answer - 64), 12 if small else 32, 12 if small else 24, max(48, answer))
+        return cls(answer, min(2000, context - answer - 64), 12 if small else 32, 12, max(48, answer))
 
 
 @dataclass

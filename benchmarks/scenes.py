@@ -20,6 +20,8 @@ WORDS = sorted(
     | {"green", "train", "letter", "window", "table", "friend", "music", "market", "bridge", "island", "paper", "bread", "stone", "cloud"}
     | {"forest", "road", "evening", "star", "school", "village", "ocean", "horse", "silver"}
 )
+MOST_A_WORD = 6
+"""Tokens that one of them and its space come to, at most, so that no question is much longer than was asked for."""
 Json = dict[str, Any]
 
 
@@ -34,7 +36,7 @@ class Texts:
         """A question of at least `tokens` tokens, and of few more."""
         words: list[str] = []
         while (lacking := tokens - self._count(" ".join(words))) > 0:
-            words += self._random.choices(WORDS, k=max(1, lacking // 2))
+            words += self._random.choices(WORDS, k=max(1, lacking // MOST_A_WORD))
         return " ".join(words)
 
 

@@ -180,7 +180,7 @@ def load_config(env: Mapping[str, str] = os.environ, root: Path = ROOT) -> Confi
         model=env.get("LLMSITE_MODEL") or str(model.get("default", EMBEDDED_MODEL)),
         models=_models(_table(table, "models")),
         embeddings={name: _embedding(name, fields) for name, fields in _table(table, "embeddings").items()},
-        max_streams=_integer("max_streams", env.get("LLMSITE_MAX_STREAMS") or model.get("max_streams", 8), 1, 1024),
+        max_streams=_integer("max_streams", env.get("LLMSITE_MAX_STREAMS") or model.get("max_streams", 16), 1, 1024),
         quantize=_quantize("quantize", env.get("LLMSITE_QUANTIZE") or model.get("quantize", "")),
         native=_native(data, env.get("LLMSITE_NATIVE"), model.get("native", True)),
         keep_loaded=_integer("keep_loaded", model.get("keep_loaded", 0), 0, 100),

@@ -11,7 +11,7 @@ import pytest
 
 from benchmarks.compare import Lengths, Scene, burst_figures, chosen, parse, plan
 from benchmarks.compared import MARK, about, markdown, ratio, same_beginning, summarise, targets, with_section
-from benchmarks.peers import LlamaBatched, Llmsite, Setup, TutorialServer
+from benchmarks.peers import LlamaBatched, Llmsite, Setup, TransformersServe, TutorialServer
 from benchmarks.roofline import share_of
 from benchmarks.scenes import Texts
 from benchmarks.talk import Heard, ask_openai
@@ -169,9 +169,17 @@ def test_texts_are_new_each_time_and_the_same_with_the_same_seed() -> None:
     assert all(24 <= len(text.split()) <= 26 for text in texts(3))
 
 
+def test_texts_are_hardly_longer_than_asked_for() -> None:
+    """With a vocabulary that knows no word: a token for every two letters."""
+    made = Texts(lambda text: len(text) // 2)
+    for wanted in (12, 24, 2000):
+        assert wanted <= len(made.of(wanted)) // 2 <= wanted + 6
+
+
 def test_who_suits_what() -> None:
     assert [Scene(kind).suits(LlamaBatched) for kind in ("short", "long", "turns", "company")] == [True, True, False, False]
     assert [Scene(kind).suits(TutorialServer) for kind in ("short", "between", "company")] == [True, False, True]
+    assert [Scene(kind).suits(TransformersServe) for kind in ("turns", "between")] == [True, False]
     assert all(Scene(kind).suits(Llmsite) for kind in ("short", "long", "turns", "between", "company"))
 
 
