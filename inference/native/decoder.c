@@ -404,7 +404,24 @@ static void multiply(Job *job, Work *work, const Matrix *first, int64_t rows) {
     share(job->d->pool, work, job, job->parts);
 }
 
-static void run_layer(Job *job, int index, int *scratch) {
+/* From here on only the tokens outputs[0 … wanted-1] are computed, which are in order: nothing is overwritten that is still needed. */
+static void go_on_with(Job *job, int wanted, const int32_t *outputs, int32_t *scratch) {
+    const Shape *s = &job->d->shape;
+    int64_t size = (int64_t)s->heads * s->head;
+    for (int i = 0; i < wanted; i++) {
+        scratch[i] = job->rows[outputs[i]];
+        scratch[wanted + i] = job->places[outputs[i]];
+        if (outputs[i] == i) continue;
+        memmove(job->d->x + i * s->hidden, job->d->x + outputs[i] * s->hidden, (size_t)s->hidden * sizeof(float));
+        memmove(job->d->q + i * size, job->d->q + outputs[i] * size, (size_t)size * sizeof(float));
+    }
+    job->rows = scratch;
+    job->places = scratch + wanted;
+    job->count = wanted;
+}
+
+/* `scratch`: room for four whole numbers a token. */
+static void run_layer(Job *job, int index, int wanted, const int32_t *outputs, int32_t *scratch) {
     Decoder *d = job->d;
     const Shape *s = &d->shape;
     const Layer *layer = job->layer = s->layer + index;
@@ -413,6 +430,10 @@ static void run_layer(Job *job, int index, int *scratch) {
     arrange_all(d, d->x, layer->before_attention, &layer->q, s->hidden, count);
     multiply(job, qkv_part, &layer->q, layer->q.out + layer->k.out + layer->v.out);
     share(d->pool, place_part, job, (count + 7) / 8);
+    if (index == s->layers - 1) { /* of what is only read nothing more is needed than its keys and values */
+        go_on_with(job, wanted, outputs, scratch + 2 * count);
+        if (!(count = wanted)) return;
+    }
     attend(job, scratch);
     arrange_all(d, d->mixed, NULL, &layer->o, (int64_t)s->heads * s->head, count);
     multiply(job, o_part, &layer->o, layer->o.out);
@@ -447,7 +468,7 @@ void llmsite_decoder_free(Decoder *d) {
    behind the tokens outputs[0 … wanted-1] to logits [wanted, vocabulary]. Returns 0, or -1 where there is no memory. */
 int llmsite_decoder_forward(Decoder *d, const Cache *cache, int count, const int32_t *tokens, const int32_t *rows, const int32_t *places, int wanted, const int32_t *outputs, float *logits) {
     const Shape *s = &d->shape;
-    int *scratch = malloc((size_t)count * 2 * sizeof *scratch);
+    int32_t *scratch = malloc((size_t)count * 4 * sizeof *scratch);
     if (!scratch || !make_room(d, count, cache->places)) {
         free(scratch);
         return -1;
@@ -462,11 +483,8 @@ int llmsite_decoder_forward(Decoder *d, const Cache *cache, int count, const int
         }
     }
     Job job = {.d = d, .cache = cache, .count = count, .rows = rows, .places = places, .logits = logits};
-    for (int index = 0; index < s->layers; index++) run_layer(&job, index, scratch);
-    for (int i = 0; i < wanted; i++) /* outputs are in order: nothing is overwritten that is still needed */
-        if (outputs[i] != i) memmove(d->x + (int64_t)i * s->hidden, d->x + (int64_t)outputs[i] * s->hidden, (size_t)s->hidden * sizeof(float));
+    for (int index = 0; index < s->layers; index++) run_layer(&job, index, wanted, outputs, scratch);
     if (wanted) {
-        job.count = wanted;
         arrange_all(d, d->x, s->last_norm, &s->output, s->hidden, wanted);
         multiply(&job, output_part, &s->output, s->output.out);
     }

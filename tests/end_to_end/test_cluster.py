@@ -25,6 +25,7 @@ from tests.redis import Redis
 pytestmark = pytest.mark.process
 
 _NUMBERS = count()
+STREAMS = 8
 
 
 def words(number: int) -> str:
@@ -34,7 +35,7 @@ def words(number: int) -> str:
 @pytest.fixture(scope="module")
 def shared(folder: Path, postgres: Postgres, redis: Redis) -> Iterator[Cluster]:
     """For tests that kill nothing."""
-    made = Cluster(Path(tempfile.mkdtemp(dir=folder)), postgres.database(), redis.url(next(_NUMBERS)))
+    made = Cluster(Path(tempfile.mkdtemp(dir=folder)), postgres.database(), redis.url(next(_NUMBERS)), LLMSITE_MAX_STREAMS=str(STREAMS))
     try:
         yield made.start()
     finally:
@@ -100,7 +101,7 @@ async def test_the_same_key_on_two_processes_is_one_message(cluster: Cluster) ->
 
 async def test_places_in_the_queue_count_over_processes(cluster: Cluster) -> None:
     async with Client(cluster.webs[0]) as one, Client(cluster.webs[1]) as two:
-        running = [await one.say("!say 900", conversation=str(uuid4())) for _ in range(8)]
+        running = [await one.say("!say 900", conversation=str(uuid4())) for _ in range(STREAMS)]
         for run in running:
             await one.pieces(run, 1)
         waiting = [await phone.say("!say 1", conversation=str(uuid4())) for phone in (one, two, one)]

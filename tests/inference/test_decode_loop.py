@@ -83,11 +83,24 @@ class Watch:
         monkeypatch.setattr(engine._loop, "wake", note)
 
 
+def slow_down(engine: TransformersEngine, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A millisecond a token: the smallest of models is through with all of them before a busy computer has stopped it."""
+    assert engine._loop is not None
+    step = engine._loop._step
+
+    def slowly() -> None:
+        time.sleep(0.001)
+        step()
+
+    monkeypatch.setattr(engine._loop, "_step", slowly)
+
+
 @pytest.mark.parametrize("how", ["close", "cancel"])
 @pytest.mark.parametrize("company", [0, 2])
 async def test_at_most_one_token_is_decoded_after_a_stop(start_engine: StartEngine, monkeypatch: pytest.MonkeyPatch, how: str, company: int) -> None:
     engine = await start_engine()
     never_end(engine)
+    slow_down(engine, monkeypatch)
     others = [asyncio.create_task(collect(engine, await prepare(engine, name=f"other{i}"))) for i in range(company)]
     await asyncio.sleep(0.05)
     watch = Watch(engine, monkeypatch)

@@ -7,7 +7,7 @@ from playwright.sync_api import expect
 
 from tests.end_to_end.server import Server
 from tests.phone.conftest import OpenPhone
-from tests.phone.phone import Phone, words
+from tests.phone.phone import SCROLLER, Phone, words
 from tests.talks import imported
 
 pytestmark = [pytest.mark.browser, pytest.mark.process]
@@ -131,5 +131,18 @@ def top_of(phone: Phone, marked: dict[str, float | str]) -> float | None:
 
 
 def settle(phone: Phone) -> None:
-    """Two frames: scroll events have been handled, and what they led to is drawn."""
-    phone.page.evaluate("() => new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)))")
+    """Scroll events have been handled, and what they led to is drawn: nothing has moved for five frames. A busy computer takes more than two."""
+    phone.page.evaluate(
+        f"""async () => {{
+          const it = ({SCROLLER})();
+          const frame = () => new Promise(requestAnimationFrame);
+          let seen = '', still = 0;
+          await frame();
+          for (let frames = 0; still < 5 && frames < 300; frames += 1) {{
+            await frame();
+            const now = `${{it.scrollTop}} ${{it.scrollHeight}}`;
+            still = now === seen ? still + 1 : 0;
+            seen = now;
+          }}
+        }}"""
+    )
