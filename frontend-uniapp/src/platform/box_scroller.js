@@ -17,7 +17,7 @@ export class BoxScroller {
   constructor(onMove) {
     this.onMove = onMove;
     this.following = new Following();
-    /** What is read now, and where it stands: on the screen, when the box was scrolled so far. @type {{element: Element, top: number, scrolled: number}|null} */
+    /** What is read now, the innermost first, and where it stood on the screen when the box was scrolled so far. @type {{held: Held[], scrolled: number}|null} */
     this.anchor = null;
     this.ends = [];
   }
@@ -92,13 +92,16 @@ export class BoxScroller {
   }
 
   #remember() {
-    const found = this.following.follows ? null : anchorIn(this.content, this.box.getBoundingClientRect().top);
-    this.anchor = found && { ...found, scrolled: this.box.scrollTop };
+    const held = this.following.follows ? [] : anchorsIn(this.content, this.box.getBoundingClientRect().top);
+    this.anchor = held.length ? { held, scrolled: this.box.scrollTop } : null;
   }
 
   #keep() {
-    if (!this.anchor?.element.isConnected) return void this.#remember();
-    const { element, top, scrolled } = this.anchor;
+    // Code that was coloured meanwhile is another element; the message around it is the same.
+    const held = this.anchor?.held.find(({ element }) => element.isConnected);
+    if (!held) return void this.#remember();
+    const { element, top } = held;
+    const { scrolled } = this.anchor;
     // What the reader has scrolled since is theirs, and no event may have told of it yet.
     const moved = element.getBoundingClientRect().top - top + this.box.scrollTop - scrolled;
     if (Math.abs(moved) < 1) return;
@@ -112,14 +115,18 @@ function listen(element, name, call) {
   return () => element.removeEventListener(name, call);
 }
 
-/** The first thing that reaches below the box's upper edge, as small as can be had. */
-function anchorIn(root, edge) {
-  let found = null;
+/**
+ * The first thing that reaches below the box's upper edge, as small as can be had, and what it is in.
+ * @typedef {{element: Element, top: number}} Held
+ * @returns {Held[]} The innermost first.
+ */
+function anchorsIn(root, edge) {
+  const found = [];
   for (let depth = 0, within = root; within && depth < DEEP; depth += 1) {
     const next = [...within.children].find((child) => child.getBoundingClientRect().bottom > edge + 1);
     if (!next) break;
     const { top, height } = next.getBoundingClientRect();
-    if (height) found = { element: next, top };
+    if (height) found.unshift({ element: next, top });
     if (top >= edge) break;
     within = next;
   }
