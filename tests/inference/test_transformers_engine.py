@@ -4,6 +4,7 @@ import asyncio
 import random
 import subprocess
 import sys
+import time
 from pathlib import Path
 from typing import Any
 
@@ -168,6 +169,9 @@ async def test_more_than_the_rows_wait_in_order(start_engine: StartEngine) -> No
 async def test_a_short_question_does_not_wait_for_a_long_prompt(start_engine: StartEngine, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(decode_loop, "CHUNK", 16)
     engine = await start_engine()
+    assert engine._loop is not None
+    step = engine._loop._step
+    monkeypatch.setattr(engine._loop, "_step", lambda: (time.sleep(0.02), step()))  # or so small a model has read it before anybody else asks
     long = asyncio.create_task(ask(engine, "word " * 140, Sampling(max_tokens=2).over(GREEDY)))
     await asyncio.sleep(0.01)
     await ask(engine, "hi", Sampling(max_tokens=3).over(GREEDY))
