@@ -18,9 +18,14 @@ from chat.models import Conversation, Device, Message, Persona, Run, RunEvent
 from chat.runlog import Piece, pack, unpack
 from chat.titles import title_of
 
-APPEND = "INSERT INTO chat_runevent (run_id, seq, channel, content, frames) VALUES (%s, %s, %s, %s, %s) ON CONFLICT DO NOTHING"
+APPEND = """
+INSERT INTO chat_runevent (run_id, seq, channel, content, frames)
+SELECT id, %s, %s, %s, %s FROM chat_run WHERE id = %s AND status <> 'done' {lock}
+ON CONFLICT DO NOTHING
+"""
 """Both databases understand it. Seven times a second, it is worth a third of a flush not to have the ORM write it. A flush whose commit went through
-although its answer was lost is sent again: hence the conflict."""
+although its answer was lost is sent again: hence the conflict. A process that was thought dead may wake and flush once more: what is final meanwhile
+gets no log again, and the lock (PostgreSQL's; SQLite has one writer) is so that it does not become final in between."""
 
 CONTINUABLE = {Run.FinishReason.LENGTH, Run.FinishReason.STOPPED, Run.FinishReason.INTERRUPTED, Run.FinishReason.ERROR}
 
@@ -177,21 +182,21 @@ def flush(starts: Mapping[UUID, Mapping[str, Any]], events: Iterable[Event]) -> 
 
 
 def append_events(events: Iterable[Event]) -> None:
-    """Add to the logs of all running answers, in one statement."""
+    """Add to the logs of those answers that are not final, in one statement."""
     as_stored = Run._meta.pk.get_db_prep_value
     rows = [
         (
-            as_stored(event.run, connection),
             event.seq,
             event.pieces[0].channel,
             "".join([piece.text for piece in event.pieces]),
             pack(event.pieces),
+            as_stored(event.run, connection),
         )
         for event in events
     ]
     if rows:
         with connection.cursor() as cursor:
-            cursor.executemany(APPEND, rows)
+            cursor.executemany(APPEND.format(lock="FOR SHARE" if connection.features.has_select_for_update else ""), rows)
 
 
 def finish_run(
@@ -243,8 +248,6 @@ def recover_interrupted(further: Mapping[UUID, Sequence[tuple[int, Sequence[Piec
             finish_reason=Run.FinishReason.INTERRUPTED,
         )
         count += 1
-    # Of a process that was thought dead and wrote once more: the text of these runs is final.
-    RunEvent.objects.filter(run__status=Run.Status.DONE).delete()
     return count
 
 

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import os
 import warnings
@@ -98,7 +99,12 @@ async def application(scope: Scope, receive: Receive, send: Send) -> None:
             await _refuse(scope, send, f"The server could not start: {error}\n")
             return
     scope.setdefault("state", {})["runtime"] = runtime
-    await _router(scope, receive, send)
+    try:
+        await _router(scope, receive, send)
+    except asyncio.CancelledError:
+        if not runtime.stopped:
+            raise
+        # The server ends and waits for nobody: uvicorn would log what it has cut itself as a fault of ours.
 
 
 runtime.begin()

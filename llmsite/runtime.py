@@ -89,7 +89,7 @@ class Runtime:
         self._stored: Future[None] = Future()
         """Set when the database is up to date and holds no run of a former process that still looks alive."""
         self._thread: threading.Thread | None = None
-        self._stopped = False
+        self.stopped = False
 
     @property
     def engine(self) -> Engine | None:
@@ -192,9 +192,9 @@ class Runtime:
 
     async def shutdown(self) -> None:
         """End running answers as interrupted, save them, stop the engines. Idempotent."""
-        if self._stopped:
+        if self.stopped:
             return
-        self._stopped = True
+        self.stopped = True
         self.reach.close()
         self._publisher.stop()
         await asyncio.gather(self.runs.shutdown(), self.calls.shutdown())
@@ -258,7 +258,7 @@ class Runtime:
 
     def _at_exit(self) -> None:
         """Daphne and runserver end without a word to the application: what still runs is made final here, as after a crash."""
-        if self._stopped or not self._stored.done() or self._stored.exception() is not None:
+        if self.stopped or not self._stored.done() or self._stored.exception() is not None:
             return
         self.reach.close()
         self._publisher.stop()

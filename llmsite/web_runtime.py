@@ -56,7 +56,7 @@ class WebRuntime:
         self.error: BaseException | None = None
         """Why this process ends."""
         self._loop: asyncio.AbstractEventLoop | None = None
-        self._waited = self._stopped = False
+        self._waited = self.stopped = False
 
     # --- its life ---
 
@@ -85,9 +85,9 @@ class WebRuntime:
 
     async def shutdown(self) -> None:
         """Runs go on in the engine process. Idempotent."""
-        if self._stopped:
+        if self.stopped:
             return
-        self._stopped = True
+        self.stopped = True
         self.reach.close()
         self._publisher.stop()
         await self.link.stop()

@@ -161,6 +161,14 @@ def test_a_flush_that_is_sent_twice_is_stored_once(client: Client) -> None:
     assert RunEvent.objects.count() == 1
 
 
+def test_a_flush_that_comes_when_the_answer_is_final_stores_nothing(client: Client) -> None:
+    """Of a process that was thought dead: another one has made final what there was."""
+    done, running = services.send(device=client.device, content="one"), services.send(device=client.device, content="two")
+    finish(done, "whole")
+    services.append_events([Event(run.run, 2, (Piece("answer", "late"),)) for run in (done, running)])
+    assert [event.run_id for event in RunEvent.objects.all()] == [running.run]
+
+
 def test_recovery_makes_what_the_log_holds_final(client: Client) -> None:
     done, cut, queued = (services.send(device=client.device, content=c) for c in ("done", "cut", "queued"))
     finish(done, "whole")
