@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 from uuid import UUID
 
 from django.db.models import Case, IntegerField, Q, QuerySet, When
@@ -58,7 +58,17 @@ def model_input(run: Run, default_system_prompt: str = "") -> ModelInput:
     return ModelInput(tuple(messages), prefill, preset.over(layered), asked, run.model)
 
 
-def _turns(rows: list[Message]) -> list[ChatMessage]:
+class _Row(NamedTuple):
+    """Of a message, what a model gets, and where it hangs."""
+
+    id: UUID
+    parent_id: UUID | None
+    role: str
+    content: str
+    thinking: str
+
+
+def _turns(rows: list[_Row]) -> list[ChatMessage]:
     """User and assistant turns in turn. An answer without text is left out; what then stands side by side becomes one turn,
     because many chat templates refuse two turns of one speaker."""
     turns: list[ChatMessage] = []
@@ -73,11 +83,10 @@ def _turns(rows: list[Message]) -> list[ChatMessage]:
     return turns
 
 
-def branch(conversation: UUID, leaf: UUID | None) -> list[Message]:
-    """The messages from the root down to `leaf`."""
-    found = Message.objects.filter(conversation=conversation).only("id", "parent_id", "role", "content", "thinking")
-    rows = {row.id: row for row in found}
-    path: list[Message] = []
+def branch(conversation: UUID, leaf: UUID | None) -> list[_Row]:
+    """The messages from the root down to `leaf`. Rows, not the ORM's objects: a long conversation has hundreds, and its first token waits for them."""
+    rows = {row[0]: _Row(*row) for row in Message.objects.filter(conversation=conversation).values_list(*_Row._fields)}
+    path: list[_Row] = []
     while leaf is not None and leaf in rows:
         path.append(rows[leaf])
         leaf = rows[leaf].parent_id

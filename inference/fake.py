@@ -32,7 +32,7 @@ TEMPLATE_HASH = hashlib.sha256(b"fake").hexdigest()
 class FakeEngine:
     """Answers `echo: <message>` one word at a time. Words in the newest user message steer it:
 
-    `!say N` answers with N numbered words · `!think` thinks first · `!fail N` raises after N words · `!crash` raises what is no EngineError.
+    `!say N` answers with N numbered words · `!slow` at a fifth of the speed · `!think` thinks first · `!fail N` raises after N words · `!crash` raises what is no EngineError.
     """
 
     def __init__(
@@ -109,6 +109,7 @@ class FakeEngine:
         message, prefill = prompt.payload
         began = time.perf_counter()
         first: float | None = None
+        delay_s = self.delay_s * (5 if "!slow" in message else 1)
         pieces = _script(message, thinking=bool(prompt.sampling.thinking))
         done = prefill.thinking + prefill.answer
         limit = prompt.sampling.max_tokens or 0
@@ -121,10 +122,7 @@ class FakeEngine:
                 if done.startswith(delta.text) and done:
                     done = done[len(delta.text) :]
                     continue
-                if self.delay_s:
-                    await asyncio.sleep(self.delay_s)
-                else:
-                    await asyncio.sleep(0)
+                await asyncio.sleep(delay_s)
                 if "!crash" in message:
                     raise RuntimeError("the fake engine was told to crash")
                 if fail_after is not None and count >= fail_after:

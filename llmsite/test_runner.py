@@ -15,9 +15,8 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 
 
-# Files of tests go to several processes: most of them wait for servers and browsers more than they compute. One more than there are cores is
-# a sixth quicker, but then a test of many faults in a row may run out of time.
-SIDE_BY_SIDE = ("-n", "logical", "--maxprocesses", "4", "--dist", "loadfile")
+# Files of tests go to several processes, one more than there are cores: most of them wait for servers and browsers more than they compute.
+SIDE_BY_SIDE = ("-n", str(min((os.cpu_count() or 1) + 1, 4)), "--dist", "loadfile")
 
 
 def run(arguments: Sequence[str]) -> int:

@@ -2,12 +2,20 @@
 
 from __future__ import annotations
 
+import os
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
 import pytest
 from django.conf import settings
 from hypothesis import HealthCheck
 from hypothesis import settings as hypothesis_settings
 
 from chat import limits, presence
+
+if TYPE_CHECKING:
+    from tests.postgres import Postgres
+    from tests.redis import Redis
 
 # How long an example takes says something about the machine, which may be busy; it is not what is tested.
 hypothesis_settings.register_profile("any machine", deadline=None, suppress_health_check=[HealthCheck.too_slow])
@@ -25,3 +33,27 @@ def _nobody_has_asked_for_anything() -> None:
 def django_db_modify_db_settings() -> None:
     """A database file: the tests of async code read it from another thread, which cannot see a database in memory."""
     settings.DATABASES["default"].setdefault("TEST", {})["NAME"] = settings.CONFIG.data / "test.sqlite3"
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[Postgres]:
+    """One server for all tests of a process; each takes a database of its own from it."""
+    from tests.postgres import Postgres, programs  # not on Windows
+
+    if programs() is None:
+        assert not os.environ.get("CI"), "CI must have PostgreSQL: install the package postgresql"
+        pytest.skip("there is no PostgreSQL here: install the package postgresql")
+    with Postgres() as running:
+        yield running
+
+
+@pytest.fixture(scope="session")
+def redis() -> Iterator[Redis]:
+    """One server for all tests of a process; those of several servers take a number of their own from it."""
+    from tests.redis import Redis, program
+
+    if program() is None:
+        assert not os.environ.get("CI"), "CI must have Redis: install the package redis-server"
+        pytest.skip("there is no Redis here: install the package redis-server")
+    with Redis() as running:
+        yield running

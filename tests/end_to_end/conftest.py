@@ -12,9 +12,6 @@ import pytest
 
 from tests.end_to_end.client import Client
 from tests.end_to_end.server import Kind, Server
-from tests.postgres import Postgres, programs
-from tests.redis import Redis
-from tests.redis import program as redis_program
 
 FreshServer = Callable[..., Server]
 
@@ -31,24 +28,6 @@ def pytest_runtest_makereport(item: pytest.Item) -> Generator[None]:
     report = outcome.get_result()  # type: ignore[attr-defined]
     if report.failed:
         report.sections += [(f"server {server.kind}", server.log_tail()) for server in Server.running]
-
-
-@pytest.fixture(scope="session")
-def postgres() -> Iterator[Postgres]:
-    if programs() is None:
-        assert not os.environ.get("CI"), "CI must have PostgreSQL: install the package postgresql"
-        pytest.skip("there is no PostgreSQL here: install the package postgresql")
-    with Postgres() as running:
-        yield running
-
-
-@pytest.fixture(scope="session")
-def redis() -> Iterator[Redis]:
-    if redis_program() is None:
-        assert not os.environ.get("CI"), "CI must have Redis: install the package redis-server"
-        pytest.skip("there is no Redis here: install the package redis-server")
-    with Redis() as running:
-        yield running
 
 
 @pytest.fixture(scope="session")

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
+import psutil
 import pytest
 
 from tests.end_to_end.client import Client
@@ -36,6 +37,23 @@ def server(fresh: FreshServer) -> Server:
     server.data.mkdir(parents=True, exist_ok=True)
     (server.data / "llmsite.toml").write_text(GENEROUS, encoding="utf-8")
     return server.start()
+
+
+@pytest.mark.parametrize("database", ["sqlite", "postgres"])
+def test_no_request_leaves_its_connection_to_the_database_open(fresh: FreshServer, database: str) -> None:
+    """Each has a thread of its own. What Python's collector takes away in the end is too late for PostgreSQL, which has a hundred."""
+    server = fresh("uvicorn", database)
+    server.data.mkdir(parents=True, exist_ok=True)
+    (server.data / "llmsite.toml").write_text(GENEROUS, encoding="utf-8")
+    server.start()
+    assert server.process is not None
+    process, most = psutil.Process(server.process.pid), 0
+    ask(server, "GET", "conversations")
+    before = process.num_fds()
+    for _ in range(60):
+        assert ask(server, "GET", "conversations")[0] == 200
+        most = max(most, process.num_fds())
+    assert most - before < 6
 
 
 def ask(server: Server, method: str, path: str, body: Any = None, *, token: str = "") -> tuple[int, Any]:

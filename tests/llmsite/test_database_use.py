@@ -23,7 +23,7 @@ from llmsite.database_use import ENGINE, USE, InUse, Kind, Use
 from llmsite.databases import database
 from llmsite.serve import words
 from llmsite.serve.exits import Exit, explain
-from tests.postgres import Postgres, programs
+from tests.postgres import Postgres
 
 pytestmark = pytest.mark.postgres
 
@@ -38,15 +38,6 @@ use.acquire(ENGINE)
 print("held", flush=True)
 sys.stdin.read()
 """
-
-
-@pytest.fixture(scope="module")
-def postgres() -> Iterator[Postgres]:
-    if programs() is None:
-        assert not os.environ.get("CI"), "CI must have PostgreSQL: install the package postgresql"
-        pytest.skip("there is no PostgreSQL here: install the package postgresql")
-    with Postgres() as running:
-        yield running
 
 
 @pytest.fixture

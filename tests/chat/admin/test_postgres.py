@@ -2,27 +2,22 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 
 import pytest
 
 from benchmarks.admin import Worker
-from tests.postgres import Postgres, programs
+from tests.postgres import Postgres
 
 
 @pytest.mark.postgres
 @pytest.mark.process
-def test_every_page_opens_on_postgresql(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    if programs() is None:
-        assert not os.environ.get("CI"), "CI must have PostgreSQL: install the package postgresql"
-        pytest.skip("there is no PostgreSQL here: install the package postgresql")
-    with Postgres() as postgres:
-        monkeypatch.setenv("DATABASE_URL", postgres.database())
-        worker = Worker(600, tmp_path)
-        try:
-            assert worker.hello["rows"]["Message"] == 600
-            for page in worker.hello["pages"]:
-                assert worker.ask(page)["kb"] > 5, page
-        finally:
-            worker.end()
+def test_every_page_opens_on_postgresql(postgres: Postgres, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DATABASE_URL", postgres.database())
+    worker = Worker(600, tmp_path)
+    try:
+        assert worker.hello["rows"]["Message"] == 600
+        for page in worker.hello["pages"]:
+            assert worker.ask(page)["kb"] > 5, page
+    finally:
+        worker.end()

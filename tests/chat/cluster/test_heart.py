@@ -19,7 +19,7 @@ LIMIT_S = 60.0
 def bus(redis: Redis) -> Iterator[SyncBus]:
     made = SyncBus(redis.url())
     yield made
-    made._redis.flushall()
+    made._redis.flushdb()
     made.close()
 
 
