@@ -84,7 +84,7 @@ def _turns(rows: list[_Row]) -> list[ChatMessage]:
 
 
 def branch(conversation: UUID, leaf: UUID | None) -> list[_Row]:
-    """The messages from the root down to `leaf`. Rows, not the ORM's objects: a long conversation has hundreds, and its first token waits for them."""
+    """The messages from the root down to `leaf`. Rows, not the ORM's objects: there may be hundreds, and the first token waits for them."""
     rows = {row[0]: _Row(*row) for row in Message.objects.filter(conversation=conversation).values_list(*_Row._fields)}
     path: list[_Row] = []
     while leaf is not None and leaf in rows:

@@ -32,7 +32,8 @@ TEMPLATE_HASH = hashlib.sha256(b"fake").hexdigest()
 class FakeEngine:
     """Answers `echo: <message>` one word at a time. Words in the newest user message steer it:
 
-    `!say N` answers with N numbered words · `!slow` at a fifth of the speed · `!think` thinks first · `!fail N` raises after N words · `!crash` raises what is no EngineError.
+    `!say N` answers with N numbered words · `!slow` at a fifth of the speed · `!think` thinks first · `!fail N` raises after N words
+    · `!crash` raises what is no EngineError.
     """
 
     def __init__(
