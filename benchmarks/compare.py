@@ -23,6 +23,7 @@ from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from statistics import median
 from typing import Any
 
 import psutil
@@ -39,6 +40,8 @@ EMBEDDED = ROOT / "models" / "micromind"
 PATIENCE_S = 300
 SHORT = 24
 """Tokens of a short question."""
+TALKS, TALKS_S = 5, 3.0
+"""So many growing conversations a round, as long as they took less than this."""
 COMPANY = 4
 """How many stream when the long question comes."""
 
@@ -107,10 +110,20 @@ async def _play(peer: Peer, scene: Scene, texts: scenes.Texts, lengths: Lengths,
             size = SHORT if scene.kind == "short" else lengths.long
             return burst_figures(await scenes.burst(peer, [texts.of(size) for _ in range(scene.clients)], lengths.answer))
         case "turns" | "between":
-            others = [texts.of(lengths.turn) for _ in range(turns)] if scene.kind == "between" else []
-            return await scenes.turns(peer, [texts.of(lengths.turn) for _ in range(turns)], lengths.turn_answer, others)
+            return await _talks(peer, texts, lengths, turns, company=scene.kind == "between")
         case _:
             return await scenes.company(peer, [texts.of(SHORT) for _ in range(scene.clients)], texts.of(lengths.long), lengths.company)
+
+
+async def _talks(peer: Peer, texts: scenes.Texts, lengths: Lengths, turns: int, *, company: bool) -> Json:
+    """A conversation, and where that is over in a moment, more: each turn has one first text, whose ten milliseconds are two more or less."""
+    talks: list[Json] = []
+    began = time.monotonic()
+    while not talks or (len(talks) < TALKS and time.monotonic() - began < TALKS_S):
+        others = [texts.of(lengths.turn) for _ in range(turns)] if company else []
+        talks.append(await scenes.turns(peer, [texts.of(lengths.turn) for _ in range(turns)], lengths.turn_answer, others))
+    alone = {name: median(talk[name] for talk in talks) for name in talks[0] if name != "first_s"}
+    return {"first_s": [median(turn) for turn in zip(*(talk["first_s"] for talk in talks), strict=True)]} | alone
 
 
 def burst_figures(heard: Sequence[Heard]) -> Json:

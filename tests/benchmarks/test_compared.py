@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from benchmarks import compare
 from benchmarks.compare import Lengths, Scene, burst_figures, chosen, parse, plan
 from benchmarks.compared import MARK, about, markdown, ratio, same_beginning, summarise, targets, with_section
 from benchmarks.peers import LlamaBatched, Llmsite, Setup, TransformersServe, TutorialServer
@@ -256,3 +257,23 @@ async def test_a_refusal_is_told() -> None:
     async with server:
         with pytest.raises(RuntimeError, match="out of memory"):
             await ask_openai(port, "m", [], 9)
+
+
+async def test_a_conversation_that_is_over_in_a_moment_is_had_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The median of each turn; one that lasts is had once."""
+    began: list[list[str]] = []
+
+    async def turns(peer: Any, questions: list[str], max_tokens: int, others: list[str]) -> dict[str, Any]:
+        began.append(questions)
+        assert len(others) == len(questions) == 2
+        return {"first_s": [float(len(began)), 10.0 * len(began)], "again_s": 0.5}
+
+    monkeypatch.setattr(compare.scenes, "turns", turns)
+    peer: Any = None
+    texts = Texts(lambda text: len(text.split()), seed=1)
+    found = await compare._play(peer, Scene("between"), texts, Lengths.within(1024, None), 2)
+    assert found == {"first_s": [3.0, 30.0], "again_s": 0.5}
+    assert len({text for questions in began for text in questions}) == 2 * compare.TALKS
+    began.clear()
+    monkeypatch.setattr(compare, "TALKS_S", 0.0)
+    assert (await compare._play(peer, Scene("between"), texts, Lengths.within(1024, None), 2))["first_s"] == [1.0, 10.0]
