@@ -35,14 +35,18 @@ def django_db_modify_db_settings() -> None:
     settings.DATABASES["default"].setdefault("TEST", {})["NAME"] = settings.CONFIG.data / "test.sqlite3"
 
 
+def _need(found: object, name: str, package: str) -> None:
+    if found is None:
+        assert not os.environ.get("CI"), f"CI must have {name}: install the package {package}"
+        pytest.skip(f"there is no {name} here: install the package {package}")
+
+
 @pytest.fixture(scope="session")
 def postgres() -> Iterator[Postgres]:
     """One server for all tests of a process; each takes a database of its own from it."""
     from tests.postgres import Postgres, programs  # not on Windows
 
-    if programs() is None:
-        assert not os.environ.get("CI"), "CI must have PostgreSQL: install the package postgresql"
-        pytest.skip("there is no PostgreSQL here: install the package postgresql")
+    _need(programs(), "PostgreSQL", "postgresql")
     with Postgres() as running:
         yield running
 
@@ -52,8 +56,6 @@ def redis() -> Iterator[Redis]:
     """One server for all tests of a process; those of several servers take a number of their own from it."""
     from tests.redis import Redis, program
 
-    if program() is None:
-        assert not os.environ.get("CI"), "CI must have Redis: install the package redis-server"
-        pytest.skip("there is no Redis here: install the package redis-server")
+    _need(program(), "Redis", "redis-server")
     with Redis() as running:
         yield running

@@ -94,7 +94,7 @@ def test_a_silent_index_costs_seconds_only(monkeypatch: pytest.MonkeyPatch) -> N
     with socket.create_server(("127.0.0.1", 0)) as silent:
         began = time.monotonic()
         assert not install._index_answers(f"http://127.0.0.1:{silent.getsockname()[1]}/whl/cpu")
-    assert time.monotonic() - began < 30  # of a machine that is shared; without the limit it would be for ever
+    assert time.monotonic() - began < 5
 
 
 @pytest.mark.parametrize(

@@ -181,7 +181,7 @@ def test_a_network_that_comes_and_goes_twenty_times_while_it_streams(phone_serve
         phone = open_phone(proxy.port)
         wire = Wire(phone.page)
         phone.reload()
-        phone.say("!slow !say 1000")  # 100 seconds, which is longer than twenty faults last even on a busy machine
+        phone.say("!think !slow !say 1000")  # 100 seconds, which is longer than twenty faults last even on a busy machine
         phone.streaming()
         for flap in range(20):
             (proxy.freeze if flap % 5 == 4 else proxy.cut)()
@@ -193,9 +193,9 @@ def test_a_network_that_comes_and_goes_twenty_times_while_it_streams(phone_serve
         assert phone.button("stop").is_visible(), "it was one answer all the time"
         phone.button("stop").tap()
         expect(phone.last).to_contain_text("Stopped.")
-        whole(phone, "!slow !say 1000")
+        whole(phone, "!think !slow !say 1000")
         assert words(1000).startswith(phone.text())
-        assert len(phone.text().split()) >= 20
+        assert len(phone.text()) > 100
         assert wire.sockets > 20
 
 

@@ -30,10 +30,6 @@ def migrated(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return data
 
 
-BUSY_S = 20.0
-"""What takes two seconds at most may take this while the processor is shared with other tests; what hangs takes longer."""
-
-
 @pytest.fixture
 def data(tmp_path: Path, migrated: Path) -> Path:
     shutil.copytree(migrated, tmp_path / "data")
@@ -89,7 +85,7 @@ def test_a_first_start_says_what_one_needs_to_know(tmp_path: Path, port: int) ->
 def test_the_second_start_is_ready_in_seconds_and_has_nothing_to_migrate(data: Path, port: int) -> None:
     with serving(data, "--host", "127.0.0.1", "--port", str(port)) as server:
         server.wait_for("llmsite is ready")
-        assert time.monotonic() - server.began < BUSY_S  # ~1.5 s alone
+        assert time.monotonic() - server.began < 10  # ~1.5 s alone; the tests share two cores
         assert not any("database" in line.lower() for line in server.lines)
 
 
@@ -249,7 +245,7 @@ def test_no_permission_for_the_data_folder(tmp_path: Path, port: int) -> None:
 def test_it_ends_within_two_seconds(server: Serving, name: str) -> None:
     code, seconds = server.end(signal.Signals[name])
     assert code == 0
-    assert seconds < BUSY_S
+    assert seconds < 2.0
     assert "Traceback" not in server.rest()
 
 
@@ -260,7 +256,7 @@ def test_it_ends_while_a_phone_hangs(data: Path, server: Serving, port: int) -> 
     idle[1].sendall(b"POST /api/pair HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: 100\r\n\r\n{")
     code, seconds = server.end()
     assert code == 0
-    assert seconds < BUSY_S
+    assert seconds < 2.0
     assert "Traceback" not in "".join(path.read_text("utf-8") for path in (data / "logs").iterdir())
     for connection in idle:
         connection.close()
@@ -288,4 +284,4 @@ def test_stopped_while_loading(data: Path, port: int) -> None:
             server.wait_for("Loading slow")
             code, seconds = server.end()
     assert code == 0
-    assert seconds < BUSY_S
+    assert seconds < 2.0
