@@ -30,6 +30,21 @@ WATCH = """() => {
   requestAnimationFrame(count);
 }"""
 
+# The first time that a message is put above those that fill more than the step, the box is scrolled just before it: where what is read stood, in `stepped`.
+STEP_UP_WHILE_DRAWN = """(step) => {
+  const insert = Element.prototype.insertBefore;
+  Element.prototype.insertBefore = function (added, behind) {
+    const box = this.closest('.thread');
+    if (box && added.matches?.('.message') && behind === this.querySelector('.message') && box.scrollTop > step) {
+      const read = [...this.querySelectorAll('.message')].find((one) => one.getBoundingClientRect().bottom > innerHeight / 2);
+      window.stepped = {id: read.dataset.id, top: read.getBoundingClientRect().top};
+      Element.prototype.insertBefore = insert;
+      box.scrollBy(0, -step);
+    }
+    return insert.call(this, added, behind);
+  };
+}"""
+
 
 @pytest.fixture
 def phone(phone_server: Server, open_phone: OpenPhone) -> Phone:
@@ -82,6 +97,18 @@ def test_scrolling_up_shows_what_was_before_and_nothing_jumps(phone: Phone) -> N
     phone.button("to_end").first.tap()
     phone.until(phone.at_end)
     expect(phone.last).to_be_in_viewport()
+
+
+def test_who_goes_up_while_more_is_drawn_above_sees_nothing_jump(phone: Phone) -> None:
+    """The browser has scrolled and not said so yet when messages come above: what the reader looked at goes down by their step alone."""
+    phone.new_chat()
+    phone.page.evaluate(STEP_UP_WHILE_DRAWN, 800)
+    phone.open_drawer()
+    phone.row("two hundred").first.tap()
+    phone.page.wait_for_function("() => window.stepped")
+    settle(phone)
+    stepped = phone.page.evaluate("() => window.stepped")
+    assert abs((top_of(phone, stepped) or 0) - 800) <= 2, stepped
 
 
 def test_who_reads_further_up_is_left_in_peace(phone: Phone) -> None:

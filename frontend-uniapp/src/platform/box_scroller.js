@@ -66,8 +66,11 @@ export class BoxScroller {
     const { box, following } = this;
     // The reader may have moved since, and the browser not have said so yet: without this look a slow wheel could never leave the end.
     following.moved(box);
-    if (following.follows) box.scrollTop = box.scrollHeight;
-    else this.#keep();
+    if (following.follows) {
+      box.scrollTop = box.scrollHeight;
+      // Who lets go may have more put above them before the browser tells of it.
+      this.#remember();
+    } else this.#keep();
     following.moved(box);
     this.onMove(this);
   }
@@ -92,7 +95,7 @@ export class BoxScroller {
   }
 
   #remember() {
-    const held = this.following.follows ? [] : anchorsIn(this.content, this.box.getBoundingClientRect().top);
+    const held = anchorsIn(this.content, this.box.getBoundingClientRect().top);
     this.anchor = held.length ? { held, scrolled: this.box.scrollTop } : null;
   }
 
