@@ -122,6 +122,7 @@ def result_of(
         "precision": setup.precision,
         "rounds": done.rounds,
         "tokens": vars(lengths) | {"turns": options.turns},
+        "asked_tokens": options.tokens,
         "versions": _versions(setup.llama_python),
         "roofline": limit,
         "peers": [
@@ -349,19 +350,24 @@ def table(heads: Sequence[str], rows: Sequence[Sequence[str]], left: int = 1) ->
 
 
 def write_section(result: Json, python: str, docs: Path = DOCS) -> None:
-    """Replace the part about this model and precision, or add it behind the others.
+    """Replace the part about this model, precision and length of answers, or add it behind the others.
 
     `python` draws the pictures; without matplotlib there are none.
     """
     file = docs / "performance.md"
     picture = draw(result, python, docs)
-    heading = f"### {result['model']}, {result['precision']}"
+    heading = f"### {result['model']}, {result['precision']}{_length(result)}"
     body = "\n\n".join(part for part in (heading, about(result), picture, markdown(result)) if part)
     file.write_text(with_section(file.read_text(encoding="utf-8"), key(result), body), encoding="utf-8")
 
 
 def key(result: Json) -> str:
-    return f"{result['model']} {result['precision']}"
+    return f"{result['model']} {result['precision']}{_length(result)}"
+
+
+def _length(result: Json) -> str:
+    """Answers of another length than the model's own are another comparison, beside it."""
+    return f", answers of {result['asked_tokens']} tokens" if result["asked_tokens"] else ""
 
 
 def with_section(text: str, name: str, body: str) -> str:

@@ -11,7 +11,7 @@ import pytest
 
 from benchmarks import compare
 from benchmarks.compare import Lengths, Scene, burst_figures, chosen, parse, plan
-from benchmarks.compared import MARK, about, markdown, ratio, same_beginning, summarise, targets, with_section
+from benchmarks.compared import MARK, about, key, markdown, ratio, same_beginning, summarise, targets, with_section
 from benchmarks.peers import LlamaBatched, Llmsite, Setup, TransformersServe, TutorialServer
 from benchmarks.roofline import share_of
 from benchmarks.scenes import Texts
@@ -42,6 +42,7 @@ def result(**changes: Any) -> dict[str, Any]:
         "precision": "16bit",
         "rounds": 1,
         "tokens": {"answer": 32, "long": 2000, "turn": 12, "turn_answer": 12, "company": 48, "turns": 3},
+        "asked_tokens": None,
         "versions": {"torch": "1"},
         "roofline": {"bandwidth": 2e10, "bytes_per_token": 10**9, "tokens_per_s": 20.0, "cache": 2**25},
         "peers": peers,
@@ -130,6 +131,11 @@ def test_a_section_is_replaced_and_a_new_one_added() -> None:
     assert changed.endswith("after")
     with pytest.raises(ValueError, match="mark"):
         with_section("nothing", "half-b 16bit", "one")
+
+
+def test_answers_of_another_length_have_a_section_of_their_own() -> None:
+    assert key(result()) == "half-b 16bit"
+    assert key(result(asked_tokens=128)) == "half-b 16bit, answers of 128 tokens"
 
 
 def test_the_document_has_a_place_for_it() -> None:
