@@ -67,7 +67,9 @@ def _fingerprint(compiler: list[str], march: str) -> str:
 
 def _run(command: list[str]) -> str:
     try:
-        done = subprocess.run(command, capture_output=True, text=True, timeout=BUILD_S, check=False, stdin=subprocess.DEVNULL)
+        # Its own environment: torch is imported meanwhile and sets variables, and where they lie may change while the command begins (EFAULT).
+        environment = dict(os.environ)
+        done = subprocess.run(command, capture_output=True, text=True, timeout=BUILD_S, check=False, stdin=subprocess.DEVNULL, env=environment)
     except (OSError, subprocess.TimeoutExpired) as error:
         raise NoCompiler(f"the C compiler could not be run ({error})") from error
     if done.returncode:

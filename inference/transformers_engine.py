@@ -83,6 +83,7 @@ class TransformersEngine:
         self._threads = threads
         self._offload = offload
         self._native = native
+        self._compiler_failed = ""
         self._quantize = quantize
         self._info: EngineInfo | None = None
         self._builder: PromptBuilder
@@ -145,8 +146,8 @@ class TransformersEngine:
         """The engine's thread, from loading to the end."""
         try:
             report(LoadProgress("starting torch"))
-            library = in_background(self._library)  # the first time it takes a C compiler some seconds
             os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # torch's idle threads would spin on the cores that the web server needs
+            library = in_background(self._library)  # the first time it takes a C compiler some seconds
             import torch
 
             from inference.light_imports import import_transformers
@@ -174,7 +175,9 @@ class TransformersEngine:
         try:
             return load_native(build_native(self._native))
         except (NoCompiler, OSError) as reason:
-            log.info("torch decodes: %s", reason)
+            log.warning("torch decodes: %s", reason)
+            if find_compiler():
+                self._compiler_failed = str(reason)
             return None
 
     def _load(self, report: ProgressCallback, native: Future[ctypes.CDLL | None]) -> DecodeLoop:
@@ -223,6 +226,7 @@ class TransformersEngine:
         from inference.loading import model_defaults
 
         defaults = self._defaults.over(model_defaults(loaded.generation)).over(Sampling(thinking=self._builder.thinks_by_default))
+        in_c = self._native is not None and loaded.device == "cpu" and loaded.model.config.model_type in NATIVE_FAMILIES
         return EngineInfo(
             name=self._name,
             model=self._path.resolve().name,
@@ -235,10 +239,8 @@ class TransformersEngine:
             parameters=frozenset(SAMPLING_NAMES),
             defaults=replace(defaults, max_tokens=min(defaults.max_tokens or window, window)),
             thinking=self._builder.thinking,
-            compiler_missing=self._native is not None
-            and loaded.device == "cpu"
-            and loaded.model.config.model_type in NATIVE_FAMILIES
-            and not find_compiler(),
+            compiler_missing=in_c and not find_compiler(),
+            compiler_failed=self._compiler_failed if in_c else "",
         )
 
     # Answering

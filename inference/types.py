@@ -179,6 +179,8 @@ class EngineInfo:
     thinking: Thinking = "none"
     compiler_missing: bool = False
     """It would be several times faster if there were a C compiler on this computer."""
+    compiler_failed: str = ""
+    """Why it is several times slower than it could be, though there is one."""
     backends: tuple[BackendView, ...] = ()
     """The servers behind the model, where there are several."""
 

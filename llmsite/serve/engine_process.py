@@ -17,7 +17,7 @@ from llmsite.secret import make_only_private_files
 from llmsite.serve import console, needs
 from llmsite.serve.exits import Exit, Stopped, explain
 from llmsite.serve.parent import end_with_parent
-from llmsite.serve.screen import model_line
+from llmsite.serve.screen import model_line, why_slow
 from llmsite.serve.server import stop_signals
 from llmsite.serve.words import say
 
@@ -148,5 +148,5 @@ def _status(runtime: Any) -> dict[str, Any]:
         "began_at": runtime.began_at,
         "default_model": runtime.default_model,
         "line": model_line(engine.info) if engine is not None else "",
-        "compiler_missing": engine is not None and engine.info.compiler_missing,
+        "slow": why_slow(engine.info) if engine is not None else "",
     }

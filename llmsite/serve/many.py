@@ -89,7 +89,7 @@ def _desk(
 ) -> Desk:
     def greet() -> None:
         clock.mark("listening and checking itself")
-        run.greet(screen, config, clock, place.port, status["line"], compiler_missing=status["compiler_missing"])
+        run.greet(screen, config, clock, place.port, status["line"], status["slow"])
 
     def opened() -> None:
         if timings:

@@ -25,7 +25,7 @@ from llmsite.serve.exits import Exit, Stopped, explain
 from llmsite.serve.listen import listen
 from llmsite.serve.parent import end_with_parent, inherited_sockets
 from llmsite.serve.progress import ProgressLine
-from llmsite.serve.screen import Screen, model_line
+from llmsite.serve.screen import Screen, model_line, why_slow
 from llmsite.serve.server import Server, settings, stop_signals
 from llmsite.serve.timings import Timings
 from llmsite.serve.words import say
@@ -86,8 +86,8 @@ def _serve(config: Config, clock: Timings, screen: Screen, *, timings: bool) -> 
     def greeting() -> None:
         clock.mark("listening and checking itself")
         engine = runtime.engine
-        line, missing = (model_line(engine.info), engine.info.compiler_missing) if engine else ("", False)
-        greet(screen, config, clock, place.port, line, compiler_missing=missing)
+        line, slow = (model_line(engine.info), why_slow(engine.info)) if engine else ("", "")
+        greet(screen, config, clock, place.port, line, slow)
 
     def opened() -> None:
         if timings:
@@ -157,12 +157,12 @@ def _when_started(server: Server, desk: Desk) -> None:
     threading.Thread(target=wait, name="opening", daemon=True).start()
 
 
-def greet(screen: Screen, config: Config, clock: Timings, port: int, model: str, *, compiler_missing: bool) -> None:
-    """What comes before the addresses. `model`: its line, "" where it is not known."""
+def greet(screen: Screen, config: Config, clock: Timings, port: int, model: str, slow: str) -> None:
+    """What comes before the addresses. `model`: its line, "" where it is not known; `slow`: see `why_slow`."""
     screen.line(f"\n{screen.bold(say('ready'))}  {say('after', seconds=f'{clock.total:.1f}')}")
     rows = [
         (say("model"), model),
-        *([(say("model"), say("compiler_missing"))] if compiler_missing else []),
+        *([(say("model"), slow)] if slow else []),
         *([(say("client"), say("client_how", url=f"http://127.0.0.1:{port}{clients.PHONE_CLIENT}"))] if clients.is_served() else []),
         (say("data"), str(config.data)),
         (say("admin"), _admin(port)),

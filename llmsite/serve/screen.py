@@ -72,6 +72,13 @@ def model_line(info: EngineInfo) -> str:
     return " · ".join(part for part in parts if part)
 
 
+def why_slow(info: EngineInfo) -> str:
+    """What to do about a model that could answer faster; "" where nothing can be done."""
+    if info.compiler_failed:
+        return say("compiler_failed", reason=info.compiler_failed)
+    return say("compiler_missing") if info.compiler_missing else ""
+
+
 def address_rows(addresses: Sequence[Address], port: int) -> list[tuple[str, str]]:
     """A row for each address that phones may use, the best first."""
     rows = []

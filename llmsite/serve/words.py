@@ -82,6 +82,10 @@ SENTENCES: dict[str, tuple[str, str]] = {
         "It would answer several times faster with a C compiler: install gcc or clang and start again.",
         "装上 C 编译器（gcc 或 clang）后重新启动，回答会快好几倍。",
     ),
+    "compiler_failed": (
+        "It answers several times slower than it could: {reason}. Start again; if it stays so, install another compiler (gcc or clang).",
+        "现在的回答比本来能做到的慢好几倍：{reason}。请重新启动；若仍如此，请换一个编译器（gcc 或 clang）。",
+    ),
     "context": ("{tokens} tokens of context", "上下文 {tokens} 个词元"),
     "phones": ("Phones", "手机"),
     "here": ("Here", "本机"),

@@ -2,6 +2,8 @@ from __future__ import annotations
 
 import os
 import stat
+import subprocess
+import sys
 import threading
 from pathlib import Path
 
@@ -9,6 +11,8 @@ import pytest
 
 from inference import native_build
 from inference.native_build import NoCompiler, build, find_compiler, load
+
+ROOT = Path(__file__).parents[2]
 
 
 def script(path: Path, text: str) -> str:
@@ -51,6 +55,29 @@ def test_it_is_compiled_once_and_a_file_that_is_none_is_refused(tmp_path: Path, 
     assert [path.name for path in (tmp_path / "native").iterdir()] == [first.name]
     with pytest.raises(NoCompiler, match="could not be loaded"):
         load(first)
+
+
+SETS_VARIABLES = """
+import os, threading, time
+from inference import native_build
+
+def set_variables():
+    for n in range(10**9):
+        os.putenv(f"V{n % 20000}", "x" * (n % 50))
+        if n % 100 == 0:
+            time.sleep(0.0005)
+
+threading.Thread(target=set_variables, daemon=True).start()
+for _ in range(600):
+    native_build._run(["true"])
+"""
+
+
+@pytest.mark.process
+def test_it_compiles_while_torch_sets_variables(tmp_path: Path) -> None:
+    """Where a process's variables lie may change between the fork and the command: then it fails with EFAULT, one time in a hundred."""
+    done = subprocess.run([sys.executable, "-c", SETS_VARIABLES], cwd=ROOT, capture_output=True, text=True, timeout=120)
+    assert done.returncode == 0, done.stderr
 
 
 def test_two_that_compile_at_once(tmp_path: Path, native_folder: Path | None, monkeypatch: pytest.MonkeyPatch) -> None:

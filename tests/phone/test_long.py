@@ -30,7 +30,7 @@ WATCH = """() => {
   requestAnimationFrame(count);
 }"""
 
-# The first time that a message is put above those that fill more than the step, the box is scrolled just before it: where what is read stood, in `stepped`.
+# Just before a message is put above those that fill more than the step, the box is scrolled, once. `stepped`: where what is read stood.
 STEP_UP_WHILE_DRAWN = """(step) => {
   const insert = Element.prototype.insertBefore;
   Element.prototype.insertBefore = function (added, behind) {

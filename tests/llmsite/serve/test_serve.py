@@ -89,6 +89,16 @@ def test_the_second_start_is_ready_in_seconds_and_has_nothing_to_migrate(data: P
         assert not any("database" in line.lower() for line in server.lines)
 
 
+def test_it_says_why_answers_are_slower_than_they_could_be(data: Path, port: int, tmp_path: Path) -> None:
+    compiler = tmp_path / "cc"
+    compiler.write_text("#!/bin/sh\necho no such processor >&2; exit 1\n", encoding="utf-8")
+    compiler.chmod(0o755)
+    asked = {"LLMSITE_MODEL": "micromind", "CC": str(compiler)}
+    with serving(data, "--host", "127.0.0.1", "--port", str(port), env=asked) as running:
+        line = running.wait_for("several times slower")
+        assert "the C compiler failed (no such processor)" in line
+
+
 def test_chinese_where_the_system_speaks_it(data: Path, port: int) -> None:
     with serving(data, "--host", "127.0.0.1", "--port", str(port), env={"LANG": "zh_CN.UTF-8"}) as server:
         server.wait_for("llmsite 已就绪")
