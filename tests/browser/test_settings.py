@@ -126,6 +126,26 @@ def test_values_stay_with_the_conversation_and_start_the_next(server: Server, op
     assert stored(chat)["options"] == {}
 
 
+def test_what_is_being_typed_stays_when_the_server_answers_meanwhile(server: Server, open_page: OpenPage) -> None:
+    """The dialog asks which models there are when it opens, and shows what it hears."""
+    chat = open_page(server.port)
+    held: list[Route] = []
+    chat.page.route("**/api/models*", lambda route: held.append(route))
+    panel = open_settings(chat.page, "sampling")
+    limit, seed = (panel.get_by_role("textbox", name=name) for name in ("Longest answer", "Seed"))
+    for field in (limit, seed):
+        until(lambda: bool(held), chat.page)
+        field.fill("3")
+        with chat.page.expect_response("**/api/models*"):
+            held.pop().continue_()
+        chat.page.evaluate("() => new Promise((done) => setTimeout(done, 300))")
+        expect(field).to_have_value("3")
+        field.press("Enter")
+        close_settings(chat.page)
+        open_settings(chat.page, "sampling")
+        expect(field).to_have_value("3")
+
+
 def test_a_new_conversation_is_answered_and_stored_with_what_was_set(server: Server, open_page: OpenPage) -> None:
     chat = open_page(server.port)
     panel = open_settings(chat.page, "sampling")

@@ -65,9 +65,9 @@ class AppPhone:
         return self.until(lambda standing: standing["online"])
 
     def answered(self, question: str, answer: str) -> dict[str, Any]:
-        """Say something and wait until it is answered."""
+        """Say something and wait until it is answered, and so stored."""
         self.do("say", text=question)
-        return self.until(lambda standing: ("assistant", answer) in said(standing))
+        return self.until(lambda standing: ("assistant", answer) in said(standing) and standing["messages"][-1]["status"] == "done")
 
     def end(self) -> None:
         """As when the system kills an App."""

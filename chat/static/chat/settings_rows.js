@@ -75,6 +75,14 @@ class Row {
     input.setAttribute("aria-invalid", String(Boolean(sentence)));
   }
 
+  /** In the field; what is being typed there stays, whatever is heard from the server meanwhile. */
+  showNumber(value) {
+    const typing = this.number.value !== this.shown || this.number.getAttribute("aria-invalid") === "true";
+    if (document.activeElement === this.number && this.shown !== undefined && typing) return;
+    this.tell("", this.number);
+    this.shown = this.number.value = value === undefined ? "" : String(value);
+  }
+
   #reset() {
     this.focus();
     this.change(undefined);
@@ -107,9 +115,7 @@ export class NumberRow extends Row {
     Object.assign(this.slider, { min, max, step });
     this.slider.value = String(positionOf(this.name, value, this.scale));
     this.slider.setAttribute("aria-valuetext", this.#spoken(value));
-    if (document.activeElement === this.number && this.number.getAttribute("aria-invalid") === "true") return;
-    this.tell("", this.number);
-    this.number.value = value === undefined ? "" : String(value);
+    this.showNumber(value);
     this.number.placeholder = words.set.auto;
   }
 
@@ -119,6 +125,7 @@ export class NumberRow extends Row {
   }
 
   #typed() {
+    this.shown = this.number.value;
     const { value, wrong } = parseNumber(this.number.value, this.range);
     this.tell(wrong ? wrongNumber(wrong, this.range) : "", this.number);
     if (!wrong) this.change(value);
@@ -130,6 +137,7 @@ export class NumberRow extends Row {
     if (!way) return;
     event.preventDefault();
     const position = this.slider.valueAsNumber + way * this.scale.step;
+    this.shown = this.number.value; // the arrow takes the place of what was being typed
     this.change(valueAt(Math.min(this.scale.max, Math.max(this.scale.min, position)), this.scale));
   }
 }
@@ -153,15 +161,14 @@ export class SeedRow extends Row {
   }
 
   showValue(value) {
-    if (document.activeElement === this.number && this.number.getAttribute("aria-invalid") === "true") return;
-    this.tell("", this.number);
-    this.number.value = value === undefined ? "" : String(value);
+    this.showNumber(value);
     this.number.placeholder = words.set.none;
     if (value === undefined) this.source.textContent = "";
     this.clear.disabled ||= value === undefined;
   }
 
   #typed() {
+    this.shown = this.number.value;
     const { value, wrong } = parseNumber(this.number.value, OPTIONS.seed);
     this.tell(wrong ? wrongNumber(wrong, { min: 0, max: MOST_SEED }) : "", this.number);
     if (!wrong) this.change(value);

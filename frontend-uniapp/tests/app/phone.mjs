@@ -55,7 +55,7 @@ function standing() {
     online: client.online,
     unpaired: client.unpaired,
     conversation: client.conversation,
-    messages: client.facts.map(({ message }) => ({ role: message.role, text: message.content })),
+    messages: client.facts.map(({ message }) => ({ role: message.role, text: message.content, status: message.status })),
     waiting: parts()?.session.outbox.list().length ?? 0,
     servers: servers.list(),
   };
