@@ -58,6 +58,26 @@ def test_another_device_opens_the_branch_that_was_turned_to(server: Server, open
     expect(chat.last.locator(".branches span")).to_have_text("1/2")
 
 
+COMMENT_LATE = """async () => {
+  const {Feedback} = await import(performance.getEntriesByType('resource').find((one) => /feedback[^/]*[.]js/.test(one.name)).name);
+  const told = [];
+  const thumbs = new Feedback((rating, comment) => told.push([rating, comment]));
+  document.body.append(...thumbs.buttons, thumbs.form);
+  thumbs.show({rating: 0, comment: ''}, false);
+  thumbs.down.click();
+  thumbs.show({rating: 0, comment: ''}, false);
+  thumbs.field.value = 'It only repeats.';
+  thumbs.form.requestSubmit();
+  return [told, document.activeElement === thumbs.down];
+}"""
+
+
+def test_a_comment_belongs_to_the_thumb_that_it_was_written_for(server: Server, open_page: OpenPage) -> None:
+    """Whatever the server said of the message meanwhile: it may not have heard of the thumb."""
+    chat = open_page(server.port)
+    assert chat.page.evaluate(COMMENT_LATE) == [[[-1, ""], [-1, "It only repeats."]], True]
+
+
 def test_thumbs_are_stored_with_their_comment_and_taken_back(server: Server, open_page: OpenPage) -> None:
     chat = open_page(server.port)
     chat.ask("hello")

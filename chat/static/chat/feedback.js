@@ -14,6 +14,8 @@ export class Feedback {
   constructor(rate) {
     this.rate = rate;
     this.rating = 0;
+    /** What the comment is written for; the server may not have heard of it yet. @type {1|-1} */
+    this.pressed = 1;
     this.up = iconButton("up", words.good, () => this.#press(1));
     this.down = iconButton("thumb-down", words.bad, () => this.#press(-1));
     this.buttons = [this.up, this.down];
@@ -45,18 +47,19 @@ export class Feedback {
     this.form.hidden = taken;
     this.rate(taken ? 0 : rating, taken ? "" : (this.comment ?? ""));
     if (taken) return;
+    this.pressed = rating;
     this.field.placeholder = rating === 1 ? words.whyGood : words.whyBad;
     this.field.focus();
   }
 
   #say(event) {
     event.preventDefault();
-    this.rate(/** @type {1|-1|0} */ (this.rating), this.field.value.trim());
+    this.rate(this.pressed, this.field.value.trim());
     this.#close();
   }
 
   #close() {
     this.form.hidden = true;
-    (this.rating === -1 ? this.down : this.up).focus();
+    (this.pressed === -1 ? this.down : this.up).focus();
   }
 }
