@@ -74,7 +74,7 @@ for _ in range(600):
 
 
 @pytest.mark.process
-def test_it_compiles_while_torch_sets_variables(tmp_path: Path) -> None:
+def test_it_compiles_while_torch_sets_variables() -> None:
     """Where a process's variables lie may change between the fork and the command: then it fails with EFAULT, one time in a hundred."""
     done = subprocess.run([sys.executable, "-c", SETS_VARIABLES], cwd=ROOT, capture_output=True, text=True, timeout=120)
     assert done.returncode == 0, done.stderr
