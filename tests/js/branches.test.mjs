@@ -109,6 +109,8 @@ test("a rating shows at once, and the server's own replaces it", () => {
   let state = play(initialState(), [load(PAGE), { type: "rated", message: "a2", rating: -1, comment: "wrong" }]);
   assert.deepEqual([leaf(state).rating, leaf(state).comment], [-1, "wrong"]);
   state = reduce(state, load(PAGE));
+  assert.deepEqual([leaf(state).rating, leaf(state).comment], [-1, "wrong"], "the server has not heard of it yet");
+  state = play(state, [{ type: "rated", message: "a2", rating: -1, comment: "wrong", stored: true }, load(PAGE)]);
   assert.deepEqual([leaf(state).rating, leaf(state).comment], [0, ""]);
   assert.equal(reduce(state, { type: "rated", message: "nowhere", rating: 1 }), state);
 });

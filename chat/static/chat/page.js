@@ -11,6 +11,7 @@ import { factsOf, firstWords } from "./facts.js";
 import { openMenu } from "./menu.js";
 import { Opened } from "./opened.js";
 import { api } from "./page_api.js";
+import { Ratings } from "./ratings.js";
 import { activeRun, path, textOf, unfinished } from "./reducer.js";
 import { Scroll } from "./scroll.js";
 import { Session, socketUrl } from "./session.js";
@@ -43,6 +44,7 @@ const composer = new Composer({ send, stop, edit: (id, text) => session.edit(id,
 const conversations = new Conversations({ api, onChange: () => showTitle() });
 const settings = new Settings({ api, data, say: (sentence) => composer.say(sentence), onChange: showModel, keep: () => composer.keep() });
 const opened = new Opened({ session, api, conversations, turned: (meta) => settings.turnTo(meta), gone: wasDeleted });
+const ratings = new Ratings({ session, api });
 const sidebar = new Sidebar({ conversations, onOpen: open, onNew: () => open(null) });
 const thread = new Thread(byId("thread"), {
   regenerate: (id) => session.regenerate(id),
@@ -174,12 +176,9 @@ function takeBack(key) {
 
 /** Shown at once, and taken back where it cannot be stored. */
 async function rate(id, rating, comment) {
-  const { rating: before, comment: said } = session.state.messages[id];
-  session.rated(id, rating, comment);
   try {
-    await (rating ? api.put(`messages/${id}/feedback`, { rating, comment }) : api.delete(`messages/${id}/feedback`));
+    await ratings.rate(id, rating, comment);
   } catch (error) {
-    session.rated(id, before, said);
     composer.say(words.notRated(error.message));
   }
 }

@@ -11,6 +11,7 @@ import { Conversations } from "../chat/conversations.js";
 import { factsOf, firstWords } from "../chat/facts.js";
 import { Opened } from "../chat/opened.js";
 import { Preferences } from "../chat/preferences.js";
+import { Ratings } from "../chat/ratings.js";
 import { activeRun, path, unfinished } from "../chat/reducer.js";
 import { Session } from "../chat/session.js";
 import { unsentOf } from "../drawer/rows.js";
@@ -108,6 +109,7 @@ class Client {
       gone: () => this.#gone(),
       refreshList: () => this.keeper.online(),
     });
+    this.ratings = new Ratings({ session: this.session, api: this.api });
     this.keeper.begin({ session: this.session, conversations: this.conversations });
   }
 

@@ -123,7 +123,7 @@ export class Opened {
 
   #mark(id) {
     const { state } = this.session;
-    return `${state.leaves[id]} ${state.pending.filter((item) => item.conversation === id).map((item) => item.key)}`;
+    return `${state.leaves[id]} ${state.ratings} ${state.pending.filter((item) => item.conversation === id).map((item) => item.key)}`;
   }
 
   #sending(id) {

@@ -74,16 +74,18 @@ import { CHANNEL, CLIENT, FINISH, SERVER } from "./protocol.js";
  * @property {Pending[]} pending In the order in which they were sent.
  * @property {(Pending & {error: {code: string, message: string}})[]} refused What will not be sent again.
  * @property {{code: string, message: string}|null} problem The last error that belongs to nothing else.
+ * @property {Set<string>} rating The messages of which a thumb is on its way to the server.
+ * @property {number} ratings So many thumbs were stored, or refused, since the start.
  */
 
 /** @returns {State} */
 export function initialState() {
-  return { conversation: null, messages: {}, open: {}, leaves: {}, runs: {}, pending: [], refused: [], problem: null };
+  return { conversation: null, messages: {}, open: {}, leaves: {}, runs: {}, pending: [], refused: [], problem: null, rating: new Set(), ratings: 0 };
 }
 
 /**
  * The state behind an event: a server frame, or one of the client's own
- * `load {page}` · `open {conversation}` · `choose {message}` · `reveal {message}` · `rated {message, rating, comment}` · `pending {item}` · `discard {key}` ·
+ * `load {page}` · `open {conversation}` · `choose {message}` · `reveal {message}` · `rated {message, rating, comment, stored}` · `pending {item}` · `discard {key}` ·
  * `replay {run}`.
  * An event that says nothing new returns the very same state.
  * @param {State} state
@@ -211,7 +213,8 @@ function load(state, { page }) {
     const known = next.messages[row.id];
     const fresh = stored(row, page.id);
     const newer = live && live.seq >= 0 && known;
-    next.messages[row.id] = unlessSame(known, newer ? { ...known, rating: fresh.rating, comment: fresh.comment } : fresh);
+    const thumb = known && state.rating.has(row.id) ? known : fresh;
+    next.messages[row.id] = unlessSame(known, { ...(newer ? known : fresh), rating: thumb.rating, comment: thumb.comment });
     const place = row.parent ?? `root:${page.id}`;
     if (moved || !next.open[place]) next.open[place] = row.id;
     if (row.running && !live) {
@@ -269,9 +272,15 @@ function reveal(state, { message: id }) {
   return next;
 }
 
-function rated(state, { message: id, rating, comment = "" }) {
+/** Until it is `stored`, or refused, what the server says of the message does not know of it yet. */
+function rated(state, { message: id, rating, comment = "", stored: told = false }) {
   const message = state.messages[id];
-  return message ? { ...state, messages: { ...state.messages, [id]: { ...message, rating, comment } } } : state;
+  if (!message) return state;
+  const underway = new Set(state.rating);
+  if (told) underway.delete(id);
+  else underway.add(id);
+  const next = { ...state, rating: underway, ratings: state.ratings + Number(told) };
+  return { ...next, messages: { ...state.messages, [id]: { ...message, rating, comment } } };
 }
 
 function pending(state, { item }) {

@@ -141,9 +141,9 @@ export class Session {
     this.#changed(true);
   }
 
-  /** What the person thinks of an answer; storing it is the caller's. @param {string} message @param {1|-1|0} rating */
-  rated(message, rating, comment = "") {
-    this.#dispatch({ type: "rated", message, rating, comment });
+  /** What the person thinks of an answer; storing it is the caller's (ratings.js). @param {string} message @param {1|-1|0} rating */
+  rated(message, rating, comment = "", stored = false) {
+    this.#dispatch({ type: "rated", message, rating, comment, stored });
     this.#changed(true);
   }
 

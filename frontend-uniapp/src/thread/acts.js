@@ -55,13 +55,10 @@ export async function sayWhy(message) {
 }
 
 /** Shown at once, and taken back where it cannot be stored. */
-async function rate({ id, rating: before, comment: said }, rating, comment) {
-  const { session, api } = parts;
-  session.rated(id, rating, comment);
+async function rate({ id }, rating, comment) {
   try {
-    await (rating ? api.put(`messages/${id}/feedback`, { rating, comment }) : api.delete(`messages/${id}/feedback`));
+    await parts.ratings.rate(id, rating, comment);
   } catch (error) {
-    session.rated(id, before, said);
     composing.tell(words.notRated(error.message));
   }
 }
