@@ -382,7 +382,10 @@ def with_section(text: str, name: str, body: str) -> str:
 
 
 def draw(result: Json, python: str, docs: Path = DOCS) -> str:
-    """The line of Markdown that shows the pictures; a sentence where they could not be drawn."""
+    """The line of Markdown that shows the pictures; a sentence where they could not be drawn, and nothing where they would show single points."""
+    kinds = [scene["kind"] for scene in result["scenes"]]
+    if kinds.count("short") < 2 and "turns" not in kinds:
+        return ""
     name = f"{re.sub(r'[^a-z0-9]+', '-', key(result).lower())}.svg"
     (docs / "pictures").mkdir(exist_ok=True)
     with tempfile.TemporaryDirectory() as folder:

@@ -11,7 +11,7 @@ import pytest
 
 from benchmarks import compare
 from benchmarks.compare import Lengths, Scene, burst_figures, chosen, parse, plan
-from benchmarks.compared import MARK, about, key, markdown, ratio, same_beginning, summarise, targets, with_section
+from benchmarks.compared import MARK, about, draw, key, markdown, ratio, same_beginning, summarise, targets, with_section
 from benchmarks.peers import LlamaBatched, Llmsite, Setup, TransformersServe, TutorialServer
 from benchmarks.roofline import share_of
 from benchmarks.scenes import Texts
@@ -136,6 +136,12 @@ def test_a_section_is_replaced_and_a_new_one_added() -> None:
 def test_answers_of_another_length_have_a_section_of_their_own() -> None:
     assert key(result()) == "half-b 16bit"
     assert key(result(asked_tokens=128)) == "half-b 16bit, answers of 128 tokens"
+
+
+def test_one_number_of_clients_needs_no_picture(tmp_path: Path) -> None:
+    alone = result()["scenes"][1]
+    assert draw(result(scenes=[alone]), "no interpreter", tmp_path) == ""
+    assert not list(tmp_path.iterdir())
 
 
 def test_the_document_has_a_place_for_it() -> None:
