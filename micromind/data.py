@@ -7,7 +7,7 @@ import json
 import os
 import random
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
@@ -17,6 +17,7 @@ from transformers import PreTrainedTokenizerBase
 
 from micromind import config, sources, synthetic
 from micromind.document import Document, Message, exchange
+from micromind.duplicates import normalised
 from micromind.problems import StageError
 
 OWN_FOLDER = Path(__file__).parent / "texts"
@@ -185,7 +186,8 @@ def mixture(
             if weight := weights.get(source.path, source.weight(stage)):
                 mixed.extend(_weighted(base / source.path, weight, rng, own=base is OWN_FOLDER, limit=limit))
             if source.unknown and stage == "sft":
-                mixed.extend(map(synthetic.unknown(rng), _weighted(base / source.path, source.unknown, rng, own=False, limit=limit)))
+                asked = _weighted(base / source.path, source.unknown, rng, own=False, limit=limit)
+                mixed.extend(map(synthetic.unknown(rng), filter(_no_answer_of_ours(), asked)))
     made = {"pretrain": sources.SYNTHETIC_PRETRAIN, "sft": sources.SYNTHETIC_SFT}.get(stage, 0)
     mixed.extend(synthetic.examples(min(made, limit or made), rng, copying=stage == "pretrain"))
     if stage == "reason":
@@ -194,6 +196,24 @@ def mixture(
         mixed = [document for document in mixed if document.messages and short_answers(document)]
     rng.shuffle(mixed)
     return join_short(mixed, rng) if own_too else mixed
+
+
+def own_questions() -> set[str]:
+    """All questions of our own texts."""
+    files = (OWN_FOLDER / source.path for source in sources.OWN)
+    return {question for file in files for record in read_jsonl(file) for question in record.get("ask", ())}
+
+
+def _no_answer_of_ours() -> Callable[[Document], bool]:
+    """Whether nothing in our own texts answers a conversation's first question. In the world's sets, too, people greet first: a network that was
+    taught to answer 你好 with "I don't know" some twenty times did so.
+    """
+    known = set(map(normalised, own_questions()))
+
+    def unanswered(document: Document) -> bool:
+        return normalised(next(message["content"] for message in document.messages if message["role"] == "user")) not in known
+
+    return unanswered
 
 
 def _weighted(path: Path, weight: float, rng: random.Random, *, own: bool, limit: int | None) -> Iterator[Document]:

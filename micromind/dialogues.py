@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from micromind import data, sources
+from micromind import data
 from micromind.answering import Answerer
 from micromind.document import Message
 from micromind.measures import loops
@@ -50,12 +50,6 @@ def questions(path: Path = QUESTIONS) -> list[Dialogue]:
     return [Dialogue(**record) for record in data.read_jsonl(path)]
 
 
-def trained_on() -> set[str]:
-    """All questions of our own training texts."""
-    files = (data.OWN_FOLDER / source.path for source in sources.OWN)
-    return {question for file in files for record in data.read_jsonl(file) for question in record.get("ask", ())}
-
-
 def ask(answerer: Answerer, dialogues: list[Dialogue], *, thinking: bool = False, **sampling: Any) -> None:
     """Let the model answer every turn of every dialogue; fills `answers` and `stopped`."""
     for turn in range(max(len(dialogue.turns) for dialogue in dialogues)):
@@ -69,7 +63,7 @@ def summary(dialogues: list[Dialogue]) -> dict[str, Any]:
     """Rates over all answers, and the share of right ones for each group that can be checked."""
     answers = [answer for dialogue in dialogues for answer in dialogue.answers]
     stopped = [ended for dialogue in dialogues for ended in dialogue.stopped]
-    known = trained_on()
+    known = data.own_questions()
     groups: dict[str, list[bool]] = defaultdict(list)
     for dialogue in dialogues:
         if dialogue.right is not None:

@@ -81,7 +81,7 @@ SIZES = {
         documents=None,
         plans={
             "pretrain": Plan(steps=5000, batch=4, length=512, rate=2e-3),
-            "sft": Plan(steps=2000, batch=2, length=1024, rate=7e-4),
+            "sft": Plan(steps=1000, batch=2, length=1024, rate=7e-4),
             "dpo": Plan(steps=100, batch=4, length=512, rate=1e-5),
             "lora": Plan(steps=400, batch=4, length=1024, rate=1e-3),
             "reason": Plan(steps=800, batch=4, length=512, rate=2e-4),

@@ -386,6 +386,9 @@ _UNKNOWN_EN = (
 )
 
 
+UNKNOWN = frozenset((*_UNKNOWN_ZH, *_UNKNOWN_EN))
+
+
 def unknown(rng: random.Random) -> Callable[[Document], Document]:
     """Turns a conversation into its first question and an honest "I don't know" in the question's language."""
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from micromind import data, sources
+from micromind import data, sources, synthetic
 from micromind.document import Document, exchange
 from micromind.sources import Source
 
@@ -82,6 +82,19 @@ def test_weights_repeat_and_sample(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     assert len(mixed) == 25
     assert mixed == data.mixture(tmp_path, stage="pretrain", seed=1)
     assert mixed != data.mixture(tmp_path, stage="pretrain", seed=2)
+
+
+def test_what_our_own_texts_answer_is_not_called_unknown(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A network that was taught to answer a greeting with "I don't know" greeted nobody."""
+    (tmp_path / "train").mkdir()
+    asked = ("您好!", "你好", "Who wrote the Aeneid?", "WHO ARE YOU")
+    written(tmp_path / "train" / "world.jsonl", *({"messages": list(exchange(question, "Well."))} for question in asked))
+    monkeypatch.setattr(sources, "THIRD_PARTY", (Source("world.jsonl", "own", unknown=1.0),))
+    monkeypatch.setattr(sources, "SYNTHETIC_SFT", 0)
+    monkeypatch.setattr(data, "join_short", lambda mixed, rng: mixed)
+    mixed = data.mixture(tmp_path, stage="sft", seed=1)
+    unknown = {document.messages[0]["content"] for document in mixed if document.messages[1]["content"] in synthetic.UNKNOWN}
+    assert unknown.intersection(asked) == {"Who wrote the Aeneid?"}
 
 
 def test_a_missing_source_is_named(tmp_path: Path) -> None:

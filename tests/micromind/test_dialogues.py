@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import re
 
-from micromind import dialogues
+from micromind import data, dialogues
 from micromind.answering import LocalAnswerer
 from micromind.dialogues import Dialogue
 from tests.micromind.tiny import tiny_model, tiny_tokenizer
@@ -17,7 +17,7 @@ def test_the_questions_are_sound() -> None:
 
 
 def test_most_questions_are_not_in_the_training_texts() -> None:
-    known = dialogues.trained_on()
+    known = data.own_questions()
     asked = dialogues.questions()
     assert sum(dialogue.turns[0] in known for dialogue in asked) < len(asked) / 3
 
