@@ -35,7 +35,14 @@ def test_tokenizer_and_network_agree() -> None:
 
 @pytest.mark.parametrize(
     ("question", "expected"),
-    [("你是谁？", "MicroMind"), ("Who are you?", "MicroMind"), ("手机怎么连接？", "Wi-Fi"), ("How do I use a bigger model?", "models download")],
+    [
+        ("你好", "你好"),
+        ("Hello", "Hello|Hi"),
+        ("你是谁？", "MicroMind"),
+        ("Who are you?", "MicroMind"),
+        ("手机怎么连接？", "Wi-Fi"),
+        ("How do I use a bigger model?", "models download"),
+    ],
 )
 def test_it_answers_what_the_product_needs(question: str, expected: str) -> None:
     dialogue = Dialogue("check", [question], expect=expected)
