@@ -215,6 +215,8 @@ def test_who_scrolls_up_is_left_in_peace(server: Server, open_page: OpenPage) ->
     assert chat.page.evaluate(position) > 0, "it follows the text"
     chat.page.locator("#scroller").hover()
     chat.page.mouse.wheel(0, -5000)
+    expect(chat.page.locator("#to-end")).to_be_visible()  # it follows no more
+    chat.page.mouse.wheel(0, -5000)  # the first moves nothing where the browser's compositor has not heard yet that there is something to scroll
     chat.page.wait_for_function(f"() => {position} === 0")
     chat.streaming("w200 ")
     assert chat.page.evaluate(position) == 0

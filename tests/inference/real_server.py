@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import random
 import socket
 import subprocess
 import sys
@@ -51,9 +52,7 @@ class RealServer:
     def __init__(self, folder: Path, name: str = "serve") -> None:
         self.model = str(folder / "tiny")
         self._folder, self._name = folder, name
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            self.port: int = probe.getsockname()[1]
+        self.port = _free_port()
         self.url = f"http://127.0.0.1:{self.port}/v1"
 
     def begin(self) -> RealServer:
@@ -88,6 +87,17 @@ class RealServer:
 
     def __exit__(self, *_: object) -> None:
         self.kill()
+
+
+def _free_port() -> int:
+    """One that the kernel gives to nobody who asks for any: this server takes it only when it has loaded, some ten seconds later, and by then one of
+    the kernel's own choice had gone to another test.
+    """
+    while True:
+        port = random.randrange(20_000, 30_000)
+        with contextlib.suppress(OSError), socket.socket() as probe:
+            probe.bind(("127.0.0.1", port))
+            return port
 
 
 def _healthy(url: str) -> bool:
