@@ -15,12 +15,20 @@ class Wire:
         self.sent: list[dict[str, Any]] = []
         self.received: list[dict[str, Any]] = []
         self.sockets = 0
+        self.streamed_by: list[int] = []
+        """Which socket brought each frame of an answer, counted from 1."""
         page.on("websocket", self._opened)
 
     def _opened(self, socket: WebSocket) -> None:
         self.sockets += 1
         socket.on("framesent", lambda text: self.sent.append(json.loads(text)))
-        socket.on("framereceived", lambda text: self.received.append(json.loads(text)))
+        number = self.sockets
+        socket.on("framereceived", lambda text: self._came(number, json.loads(text)))
+
+    def _came(self, socket: int, frame: dict[str, Any]) -> None:
+        self.received.append(frame)
+        if frame["type"] == "stream":
+            self.streamed_by.append(socket)
 
     def of(self, kind: str) -> list[dict[str, Any]]:
         """The frames of this type that were sent, in order."""
