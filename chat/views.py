@@ -41,6 +41,8 @@ def _data(request: HttpRequest, client: Client) -> dict[str, Any]:
     conversation = _uuid(request.GET.get("c", ""))
     owner = client.device.owner_id
     return {
+        # Before anything is read: what changes meanwhile comes twice, and is not missed.
+        "changes": selectors.changes_now(owner).cursor(),
         "conversation": selectors.conversation_page(owner, conversation) if conversation else None,
         "conversations": dataclasses.asdict(selectors.conversation_list(owner)),
         "models": list_models(request),

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import pytest
-from playwright.sync_api import expect
+from playwright.sync_api import Route, expect
 
-from tests.browser.chat import words
+from tests.browser.chat import Chat, words
 from tests.browser.conftest import OpenPage
 from tests.end_to_end.server import Server
 from tests.proxy import Proxy
@@ -41,6 +41,24 @@ def test_a_connection_that_died_without_a_word_is_found_out(server: Server, open
         proxy.heal()
         chat.finished()
         assert chat.text() == words(150)
+
+
+def test_what_another_device_said_while_the_page_came_is_there(server: Server, open_page: OpenPage) -> None:
+    """A slow network: between the page's own data and its connection nobody tells it of anything."""
+    chat = open_page(server.port)
+    chat.ask("one")
+    late = Chat(chat.page.context.new_page(), chat.http)
+    held: list[Route] = []
+    late.page.route("**/session*.js*", lambda route: held.append(route))
+    with late.page.expect_request("**/session*.js*"):
+        late.page.goto(chat.page.url, wait_until="commit")
+    chat.ask("two")
+    elsewhere = open_page(server.port)
+    elsewhere.ask("three")
+    held[0].continue_()
+    expect(late.users).to_have_text(["one", "two"])
+    expect(late.last.locator(".text")).to_have_text("echo: two")
+    expect(late.page.locator(".conversation").filter(has_text="three")).to_have_count(1)
 
 
 def test_a_stop_without_a_connection_is_carried_out_later(server: Server, open_page: OpenPage) -> None:

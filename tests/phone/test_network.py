@@ -27,6 +27,16 @@ def _the_network_fails(guard: Guard) -> None:
 # A dead connection is found by asking at once, not by the heartbeat, which takes up to 28 s.
 SOON_MS = 15_000
 
+NO_SOCKETS = """
+letThrough = false;
+WebSocket = class extends WebSocket {
+  constructor(...args) {
+    super(...args);
+    if (!letThrough) this.close();
+  }
+};
+"""
+
 
 def changed_network(page: Page) -> None:
     """What a browser tells its pages when the phone has joined another network."""
@@ -68,6 +78,23 @@ def test_a_connection_cut_in_mid_answer_is_resumed_by_number(phone_server: Serve
         assert min(resumed) > 20, "it asks for what is missing, not for everything"
         starts = [frame for frame in wire.received if frame["type"] == "start"]
         assert len(starts) <= 1
+
+
+def test_what_another_device_said_before_the_first_connection_is_there(phone_server: Server, open_phone: OpenPhone) -> None:
+    """The app was killed and comes back where no socket is let through at first: what lies here shows, and nobody tells it of anything."""
+    phone = open_phone(phone_server.port)
+    phone.ask("one")
+    phone.page.goto("about:blank")
+    phone.page.add_init_script(NO_SOCKETS)
+    phone.open()
+    elsewhere = open_phone(phone_server.port)
+    elsewhere.open_drawer()
+    elsewhere.row("one").first.tap()
+    elsewhere.ask("two")
+    assert phone.said() == ["one"]
+    phone.page.evaluate("letThrough = true")
+    expect(phone.users).to_have_text(["one", "two"])
+    whole(phone, "one", "two")
 
 
 def test_a_connection_that_died_without_a_word_is_found_out_by_the_heartbeat(phone_server: Server, open_phone: OpenPhone) -> None:

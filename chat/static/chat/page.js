@@ -119,15 +119,26 @@ function showConnection() {
   }
 }
 
-let connections = 0;
+let connected = false;
 
-/** Connected again: what was missed meanwhile. */
+/** Connected, perhaps again: what was missed meanwhile. */
 function back() {
-  connections += 1;
-  if (connections === 1) return;
+  if (connected) catchUp();
+  else missedSoFar().catch(catchUp);
+  connected = true;
+}
+
+function catchUp() {
   settings.online();
   opened.refresh();
   conversations.refresh().catch(() => {});
+}
+
+/** What has changed since the server made the page: until now nobody told it. */
+async function missedSoFar() {
+  const { items, more } = await conversations.follow(data.changes);
+  if (more) await conversations.refresh();
+  if (more || items.some(({ id }) => id === session.state.conversation)) await opened.refresh();
 }
 
 function noticeEnd(run) {

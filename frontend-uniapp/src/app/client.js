@@ -118,7 +118,6 @@ class Client {
     const open = this.keeper.reopen();
     if (open) this.settings.turnTo(open);
     this.session.start();
-    this.settings.start();
     if (open && !this.session.state.conversation) this.opened.open(open.id).catch(() => {});
     this.clock = setInterval(() => activeRun(this.session.state) && this.show(), 1000);
   }
@@ -153,9 +152,7 @@ class Client {
   wake() {
     this.place.doubt();
     this.session.poke();
-    this.opened.refresh();
-    this.keeper.online();
-    this.settings.refresh();
+    if (client.online) this.#catchUp();
   }
 
   /** In the back, where it may be killed. */
@@ -271,16 +268,16 @@ class Client {
     this.keeper.turned(meta);
   }
 
-  /** Connected again: what was done meanwhile is stored, and what there is may have changed. */
+  /** Whenever there is a connection, also the first: until then nobody told of what changed. */
   #noticeConnection() {
-    const online = this.session.connection.status === "online";
-    if (online && !client.online) this.keeper.online();
-    if (online && this.away) {
-      this.settings.online();
-      this.opened.refresh();
-    }
-    // Before the first connection nothing can have been missed.
-    this.away = this.away === undefined && !online ? undefined : !online;
+    if (this.session.connection.status === "online" && !client.online) this.#catchUp();
+  }
+
+  /** What was done here meanwhile goes out, and what is new comes in. */
+  #catchUp() {
+    this.opened.refresh();
+    this.keeper.online();
+    this.settings.online();
   }
 
   #showList() {
