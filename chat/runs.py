@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import threading
 from collections import defaultdict
 from collections.abc import Callable, Mapping
 from contextlib import AbstractAsyncContextManager, aclosing, suppress
@@ -21,7 +20,7 @@ from uuid import UUID
 from django.utils import timezone
 
 from chat import metrics, selectors, services, sockets
-from chat.database import in_database
+from chat.database import Ending, in_database
 from chat.identity import Client
 from chat.liverun import LiveRun, StoredRun, Watched
 from chat.presets import sampling_of
@@ -303,7 +302,10 @@ class RunManager:
         total_s = round(monotonic() - run.submitted, 4)
         run.audit |= {"total_s": total_s, "completion_tokens": run.tokens}
         thinking_s = run.thinking_s()
-        await self._save_end(run, reason)
+        try:
+            await self._save_end(run, reason)
+        except Ending:
+            return  # it stays among the living: `save_now` stores it
         metrics.run_ended(run.log.start.model if run.log.start else "", reason, run.audit)
         run.log.end = End(
             run=run.new.run,
@@ -341,6 +343,8 @@ class RunManager:
                     **run.unsaved_start | run.audit,
                 )
                 return
+            except Ending:
+                raise
             except Exception as error:
                 log.exception("run %s could not be stored, attempt %d", run.new.run, attempt + 1)
                 if attempt + 1 == SAVE_TRIES:
@@ -350,9 +354,10 @@ class RunManager:
 
     async def _flush_for_ever(self) -> None:
         """The one writer of the durable logs; ends when no run lives."""
-        while self.live:
-            await asyncio.sleep(FLUSH_S)
-            await self._flush()
+        with suppress(Ending):  # what there is, `save_now` stores
+            while self.live:
+                await asyncio.sleep(FLUSH_S)
+                await self._flush()
 
     async def _flush(self) -> None:
         due = [(run, len(run.log.pieces), run.unflushed()) for run in self.live.values() if not run.closing]
@@ -362,9 +367,9 @@ class RunManager:
             return
         try:
             await in_database(services.flush, starts, events)
+        except Ending:
+            raise
         except Exception:
-            if not threading.main_thread().is_alive():
-                return  # the process ends and its executors are closed already: what there is, `save_now` stores
             # The text is still in memory and goes out with the next flush.
             log.exception("the logs of %d runs could not be flushed", len(due))
             return

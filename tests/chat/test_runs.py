@@ -13,7 +13,7 @@ from chat.identity import Client
 from chat.liverun import LiveRun, StoredRun
 from chat.models import Message, Run, RunEvent
 from chat.protocol import Continue, Edit, End, Error, Options, Regenerate, SendMessage, Start, Stream
-from chat.runs import Rejected, RunManager, is_system
+from chat.runs import FLUSH_S, Rejected, RunManager, is_system
 from chat.services import SystemSet
 from inference.engine import Engine
 from inference.errors import EngineDead
@@ -266,6 +266,23 @@ async def test_a_process_that_ends_without_a_word_saves_too(runs: RunManager, cl
     row = await stored(run)
     assert row.finish_reason == "interrupted"
     assert row.message.content.startswith(text)
+
+
+async def test_a_process_whose_threads_are_closed_already_leaves_its_answers_to_that(
+    runs: RunManager, client: Client, engine: FakeEngine, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The interpreter closes its pools of threads before anything else, while the event loop of runserver goes on in a thread of its own."""
+    engine.delay_s = 0.001
+    run = await say(runs, client, "!say 100")
+    await until(lambda: len(run.log.pieces) > 2)
+    with monkeypatch.context() as ending:
+        ending.setattr("concurrent.futures.thread._shutdown", True)
+        await until(lambda: len(run.log.pieces) >= 100)
+        await asyncio.sleep(3 * FLUSH_S)
+    assert run.new.run in runs.live, "it is still to be stored"
+    await sync_to_async(runs.save_now)()
+    assert (await stored(run)).message.content == run.log.text("answer")
+    assert caplog.text == ""
 
 
 async def test_messages_wait_for_a_model_that_loads(client: Client, engine: FakeEngine) -> None:
