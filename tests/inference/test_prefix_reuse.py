@@ -163,11 +163,11 @@ async def test_in_c_an_answer_goes_on_in_the_passes_that_read_anothers_prompt(
         loop_of(one)._eos_ids = frozenset()
     loop = loop_of(engine)
     mixed, passes = loop._mixed, []
-    submit, decode, begun, both = loop.submit, loop._decode, asyncio.Event(), threading.Event()
+    submit, decode, decoding, both = loop.submit, loop._decode, threading.Event(), threading.Event()
 
     def patient() -> None:
-        if begun.is_set():
-            both.wait(60)  # the first answer is not over before the second prompt is there, however busy the machine
+        decoding.set()
+        both.wait(60)  # the first answer is not over before the second prompt is there, however busy the machine
         decode()
 
     def coming(run: Any) -> None:
@@ -183,20 +183,16 @@ async def test_in_c_an_answer_goes_on_in_the_passes_that_read_anothers_prompt(
     monkeypatch.setattr(loop, "_decode", patient)
     monkeypatch.setattr(loop, "submit", coming)
 
-    async def ask(asked: TransformersEngine, name: str, text: str, begun: asyncio.Event) -> str:
-        said = ""
+    async def ask(asked: TransformersEngine, name: str, text: str) -> str:
         prompt = await asked.prepare(GenerationRequest(name, (ChatMessage("user", text),), Sampling(max_tokens=100).over(GREEDY)))
-        async for event in asked.stream(prompt):
-            begun.set()
-            said += event.text if isinstance(event, Delta) else ""
-        return said
+        return "".join([event.text async for event in asked.stream(prompt) if isinstance(event, Delta)])
 
-    first = asyncio.create_task(ask(engine, "short", "hello", begun))
-    await begun.wait()
-    second = await ask(engine, "long", "abc " * 100, asyncio.Event())
+    first = asyncio.create_task(ask(engine, "short", "hello"))
+    assert await asyncio.to_thread(decoding.wait, 60)
+    second = await ask(engine, "long", "abc " * 100)
     assert sum(lengths[0] == 1 < lengths[-1] for lengths in passes) >= 3
-    assert await first == await ask(other, "short", "hello", asyncio.Event())
-    assert second == await ask(other, "long", "abc " * 100, asyncio.Event())
+    assert await first == await ask(other, "short", "hello")
+    assert second == await ask(other, "long", "abc " * 100)
 
 
 @pytest.mark.parametrize("seed", range(3))
