@@ -223,7 +223,10 @@ class Notice(Frame):
 
 
 class Changed(Frame):
-    """Something of a conversation changed elsewhere: it was written in, renamed, pinned, deleted. Fetch it again over HTTP."""
+    """Something of a conversation changed elsewhere: it was written in, renamed, pinned, deleted. Fetch it again over HTTP.
+
+    Nobody tells who is not connected: at each connection, also the first, ask `/api/changes` for what was missed.
+    """
 
     type: Literal["changed"] = "changed"
     conversation: Id

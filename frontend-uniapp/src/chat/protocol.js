@@ -65,6 +65,8 @@ export const OPTIONS = Object.freeze({
 
 /**
  * Something of a conversation changed elsewhere: it was written in, renamed, pinned, deleted. Fetch it again over HTTP.
+ * 
+ * Nobody tells who is not connected: at each connection, also the first, ask `/api/changes` for what was missed.
  * @typedef {object} ChangedFrame
  * @property {"changed"} type
  * @property {string} conversation
