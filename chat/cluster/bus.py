@@ -49,6 +49,8 @@ GATHER_S = 0.005
 RETRY_S = 0.25
 TIMEOUT_S = 5.0
 BLOCK_MS = 1000
+AT_ONCE = 500
+"""So many entries of a stream are read at once."""
 
 TAKE = """
 if redis.call('EXISTS', KEYS[2]) == 1 then return -1 end
@@ -137,10 +139,18 @@ class Bus:
         await self._safe(pipe.execute())
 
     async def read(self, positions: Mapping[str, str], block_ms: int = BLOCK_MS) -> list[tuple[str, str, Any]]:
-        """(stream, its new position, body) of what is behind `positions`; waits `block_ms` where there is nothing."""
-        found = await self._safe(self._redis.xread(dict(positions), count=500, block=block_ms))
-        streams = found.items() if isinstance(found, dict) else found or ()
-        return [(stream, place, json.loads(fields["b"])) for stream, entries in streams for place, fields in _flat(entries)]
+        """(stream, its new position, body) of what is behind `positions`; waits `block_ms` where there is nothing.
+
+        Streams come in the order of `positions`, and one waits until all that there is of those before it is read.
+        """
+        found = await self._safe(self._redis.xread(dict(positions), count=AT_ONCE, block=block_ms))
+        said: list[tuple[str, str, Any]] = []
+        for stream, entries in found.items() if isinstance(found, dict) else found or ():
+            flat = list(_flat(entries))
+            said += [(stream, place, json.loads(fields["b"])) for place, fields in flat]
+            if len(flat) == AT_ONCE:
+                break
+        return said
 
     async def end_of(self, stream: str) -> str:
         """The position behind which everything is new."""

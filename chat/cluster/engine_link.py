@@ -33,6 +33,9 @@ log = logging.getLogger(__name__)
 REMEMBERED = 4096
 """So many requests are known again when they come a second time."""
 
+LIVING = "living"
+"""In an answer that is not written yet: a run of which all is to be told."""
+
 
 class Serving(Protocol):
     """What the engine process is asked about beside runs and calls."""
@@ -57,6 +60,7 @@ class EngineLink:
         self._updates: dict[UUID, Update] = {}
         self._dirty: dict[UUID, Update] = {}
         self._out: list[Entry] = []
+        self._answers: list[tuple[str, Json]] = []
         self._pumps: dict[UUID, _Pump] = {}
         self._answering: OrderedDict[str, asyncio.Task[Json]] = OrderedDict()
         self._writer = Writer(bus, self._collect)
@@ -108,6 +112,8 @@ class EngineLink:
 
     def _collect(self) -> list[Entry]:
         out, self._out = self._out, []
+        answers, self._answers = self._answers, []
+        out += [Entry(inbox_of(web), dumps(self._said(answer))) for web, answer in answers]
         out += [entry for pump in list(self._pumps.values()) for entry in pump.collect()]
         dirty, self._dirty = self._dirty, {}
         runs = {run.hex: said for run, update in dirty.items() if (said := update.next())}
@@ -169,9 +175,17 @@ class EngineLink:
                 log.exception("what a web process asked for failed")
         return answer
 
-    def _post(self, web: str, message: Json) -> None:
-        self._out.append(Entry(inbox_of(web), dumps(message)))
+    def _post(self, web: str, answer: Json) -> None:
+        self._answers.append((web, answer))
         self._writer.wake()
+
+    def _said(self, answer: Json) -> Json:
+        """A run is told as it is when that is written: nothing that the log has said before is missing in it."""
+        found = answer.get("ok")
+        if not isinstance(found, dict) or LIVING not in found:
+            return answer
+        run = self._runs.live.get(UUID(found[LIVING]))
+        return answer | {"ok": messages.whole(run) if run is not None else {"stored": found[LIVING]}}
 
     async def _submit(self, request: Json) -> Json:
         """What costs the model is counted here, for all web processes together."""
@@ -184,11 +198,11 @@ class EngineLink:
             if isinstance(submitted, SystemSet):
                 return {"system": [submitted.conversation.hex, submitted.message.hex]}
             begun(submitted.log.run)
-        return {"stored": submitted.log.run.hex} if isinstance(submitted, StoredRun) else messages.whole(submitted)
+        return {"stored": submitted.log.run.hex} if isinstance(submitted, StoredRun) else {LIVING: submitted.log.run.hex}
 
     async def _watch(self, request: Json) -> Json:
         live = self._runs.live.get(UUID(request["run"]))
-        return messages.whole(live) if live is not None and live.client.owner.hex == request["owner"] else {"stored": request["run"]}
+        return {LIVING if live is not None and live.client.owner.hex == request["owner"] else "stored": request["run"]}
 
     async def _stop(self, request: Json) -> bool:
         return self._runs.stop_now(UUID(request["run"]), messages.client_in(request["client"]))

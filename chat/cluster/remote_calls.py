@@ -96,7 +96,7 @@ class RemoteCalls:
 
     async def _ask(self, call: RemoteCall, asked: Asked, client: Client) -> None:
         try:
-            said = {"client": messages.client_said(client), "asked": messages.asked_said(asked)}
+            said: Json = {"client": messages.client_said(client), "asked": messages.asked_said(asked)}
             call.resolved((await self._link.ask("call", call=call.id.hex, **said))["model"])
         except Exception as error:
             self.live.pop(call.id, None)

@@ -90,14 +90,14 @@ class RemoteRuns:
     async def submit(self, frame: Submission, client: Client, language: str, conversation: UUID | None = None) -> Submitted:
         said = {"client": messages.client_said(client), "frame": frame.wire(), "language": language}
         try:
-            found = await self._link.ask("submit", conversation=conversation.hex if conversation else None, **said)
+            found = await self._link.ask("submit", take=self._heard, conversation=conversation.hex if conversation else None, **said)
         except EngineAway as away:
             raise Rejected(_away(away, language, frame.key)) from away
+        if isinstance(found, RemoteRun):
+            return found
         if "system" in found:
             return SystemSet(*map(UUID, found["system"]))
-        if "stored" in found:
-            return await self._stored(UUID(found["stored"]), client, language)
-        return self._mirror(found)
+        return await self._stored(UUID(found["stored"]), client, language)
 
     async def watch(self, run: UUID, client: Client, language: str) -> Watched:
         """A run of the client's owner. Raises Rejected."""
@@ -110,13 +110,13 @@ class RemoteRuns:
         if row.status == Run.Status.DONE:
             return await self._stored(run, client, language)
         try:
-            found = await self._link.ask("watch", run=run.hex, owner=client.owner.hex)
+            found = await self._link.ask("watch", take=self._heard, run=run.hex, owner=client.owner.hex)
         except EngineAway:
             # It is shown when the engine process is back, or what it left has been made final.
             mirror = self.live.setdefault(run, RemoteRun(run, row.message.conversation_id, client.owner))
             self._stale.add(run)
             return mirror
-        return self._mirror(found) if "stored" not in found else await self._stored(run, client, language)
+        return found if isinstance(found, RemoteRun) else await self._stored(run, client, language)
 
     def stop_now(self, run: UUID, client: Client | None) -> bool:
         mirror = self.live.get(run)
@@ -127,12 +127,15 @@ class RemoteRuns:
 
     # --- mirroring ---
 
-    def _mirror(self, whole: Json) -> RemoteRun:
-        run = UUID(whole["run"])
+    def _heard(self, found: Json) -> RemoteRun | Json:
+        """An answer is here: the run that it tells of is mirrored from now on. Anything else stays as it is."""
+        if "update" not in found:
+            return found
+        run = UUID(found["run"])
         mirror = self.live.get(run)
         if mirror is None:
-            mirror = self.live[run] = RemoteRun(run, UUID(whole["conversation"]), UUID(whole["owner"]))
-        self._apply(mirror, whole["update"])
+            mirror = self.live[run] = RemoteRun(run, UUID(found["conversation"]), UUID(found["owner"]))
+        self._apply(mirror, found["update"])
         return mirror
 
     def _take(self, runs: dict[str, Json]) -> None:
@@ -170,13 +173,13 @@ class RemoteRuns:
     async def _ask_again(self, run: UUID, mirror: RemoteRun) -> None:
         self._stale.discard(run)
         try:
-            found = await self._link.ask("watch", run=run.hex, owner=mirror.owner.hex)
+            found = await self._link.ask("watch", take=self._heard, run=run.hex, owner=mirror.owner.hex)
         except Exception:
             self._stale.add(run)
             raise
-        if "stored" not in found:
-            self._apply(mirror, found["update"])
-        elif (stored := await in_database(_log_of_done, run)) is not None:
+        if isinstance(found, RemoteRun):
+            return
+        if (stored := await in_database(_log_of_done, run)) is not None:
             mirror.become(stored)
             self._over(mirror)
         else:

@@ -79,7 +79,7 @@ class WebLink:
         """Whether what the engine process `gone` left may be made final: not while another one, at another Redis, writes to the same database."""
         self._bus = bus
         self._out: list[Entry] = []
-        self._waiting: dict[str, asyncio.Future[Any]] = {}
+        self._waiting: dict[str, tuple[asyncio.Future[Any], Callable[[Any], Any]]] = {}
         self._writer = Writer(bus, self._collect)
         self._relay = news.Relay(self.id, self._post_news)
         self._counts = Counts(self.id, limiter or limits.shared(), self._writer.wake)
@@ -115,10 +115,14 @@ class WebLink:
         """Until it is known whether there is an engine process."""
         await self._looked.wait()
 
-    async def ask(self, what: str, **fields: Any) -> Any:
-        """Ask the engine process. Raises what it raised; EngineAway where there is none."""
+    async def ask(self, what: str, *, take: Callable[[Any], Any] = lambda answer: answer, **fields: Any) -> Any:
+        """Ask the engine process. Raises what it raised; EngineAway where there is none.
+
+        Returns what `take` makes of the answer, at once, before anything that was said after it is read.
+        """
         id_ = secrets.token_hex(8)
-        future = self._waiting[id_] = asyncio.get_running_loop().create_future()
+        future: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
+        self._waiting[id_] = future, take
         until = time.time() + ASK_S
         request = dumps({"id": id_, "web": self.id, "ask": what, "until": until, **fields})
         try:
@@ -162,7 +166,8 @@ class WebLink:
         while True:
             try:
                 if not positions:
-                    positions = {stream: await self._bus.end_of(stream) for stream in (LOG, NEWS, COUNTS)} | {inbox: "0-0"}
+                    # The inbox first: a run that an answer tells of is known when the log is read, which goes on from there.
+                    positions = {inbox: "0-0"} | {stream: await self._bus.end_of(stream) for stream in (LOG, NEWS, COUNTS)}
                 for stream, place, body in await self._bus.read(positions):
                     positions[stream] = place
                     self._take(stream, body)
@@ -195,13 +200,13 @@ class WebLink:
         self.told_of_runs(body["runs"])
 
     def _take_answer(self, body: Json) -> None:
-        future = self._waiting.get(body["id"])
-        if future is None or future.done():
+        future, take = self._waiting.get(body["id"], (None, None))
+        if future is None or take is None or future.done():
             return
         if "error" in body:
             future.set_exception(messages.error_of(body["error"]))
         else:
-            future.set_result(body["ok"])
+            future.set_result(take(body["ok"]))
 
     # --- who lives ---
 
@@ -247,7 +252,7 @@ class WebLink:
             self._reaping = asyncio.create_task(self._reap(self.status.get("engine", "")), name="reaper")
 
     def _give_up_waiting(self) -> None:
-        for future in self._waiting.values():
+        for future, _ in self._waiting.values():
             if not future.done():
                 future.set_exception(EngineAway())
 

@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator, Iterator
 
 import pytest
 
-from chat.cluster.bus import Bus, BusDown, Entry, SyncBus, place_of
+from chat.cluster.bus import AT_ONCE, Bus, BusDown, Entry, SyncBus, place_of
 from tests.redis import PASSWORD, Redis
 
 
@@ -31,6 +31,15 @@ async def test_what_is_written_is_read_once_in_its_order(bus: Bus) -> None:
     assert await bus.read({"s": found[-1][1]}, 10) == []
     assert await bus.end_of("s") == found[-1][1]
     assert await bus.end_of("none") == "0-0"
+
+
+async def test_a_stream_waits_until_those_before_it_are_read(bus: Bus) -> None:
+    """What is said later, in a later stream, may be about what was said in an earlier one."""
+    await bus.write([Entry("answers", f'{{"n":{number}}}') for number in range(AT_ONCE + 1)] + [Entry("log", '{"n":"later"}')])
+    first = await bus.read({"answers": "0-0", "log": "0-0"}, 10)
+    assert [(stream, body["n"]) for stream, _, body in first] == [("answers", number) for number in range(AT_ONCE)]
+    then = await bus.read({"answers": first[-1][1], "log": "0-0"}, 10)
+    assert [(stream, body["n"]) for stream, _, body in then] == [("answers", AT_ONCE), ("log", "later")]
 
 
 async def test_one_engine_process_has_the_lock(bus: Bus, sync: SyncBus) -> None:
