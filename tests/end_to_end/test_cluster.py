@@ -215,11 +215,15 @@ def test_each_process_says_the_same_of_the_server(cluster: Cluster) -> None:
     assert ask(cluster.webs[1], "GET", "/").status == 200
 
 
-def test_figures_are_those_of_all_processes(cluster: Cluster) -> None:
+async def test_figures_are_those_of_all_processes(cluster: Cluster) -> None:
     """Whichever process is asked: the engine process counts answers, each web process its requests."""
     web = cluster.webs[1]
-    metrics = until(lambda: text if 'process="web-1"' in (text := ask(web, "GET", "/metrics").text) and 'process="engine"' in text else "", "figures")
-    assert re.search(r'llmsite_runs_total\{model="fake",process="engine",reason="stop"\} [1-9]', metrics)
+    async with Client(web) as phone:
+        await phone.ask("hello")
+    answered = re.compile(r'llmsite_runs_total\{model="fake",process="engine",reason="stop"\} [1-9]')
+    metrics = await asyncio.to_thread(
+        until, lambda: text if 'process="web-1"' in (text := ask(web, "GET", "/metrics").text) and answered.search(text) else "", "figures"
+    )
     assert re.search(r'llmsite_http_requests_total\{method="GET",process="web-2",route="/healthz",status="200"\} [1-9]', metrics)
     assert 'llmsite_model_state{model="fake",process="engine",state="ready"} 1.0' in metrics
     assert metrics.count("# TYPE llmsite_runs_total counter") == 1
