@@ -4,11 +4,18 @@ from __future__ import annotations
 
 import logging
 import os
+import signal
 import sys
 from collections.abc import Sequence
 
 from llmsite.serve.exits import Exit, explain
 from llmsite.serve.options import into_environment
+
+
+def _leave_the_end_to_the_server(number: int, frame: object) -> None:
+    """For Django's reloader. Ctrl-C reaches the process that serves, too, which saves what is being answered; its parent would kill it a quarter of
+    a second later, on a busy computer in the middle of that. A second Ctrl-C ends both at once."""
+    signal.signal(number, signal.default_int_handler)
 
 
 def run(argv: Sequence[str]) -> int:
@@ -20,6 +27,9 @@ def run(argv: Sequence[str]) -> int:
         return test_runner.run(argv[2:])
     if command in ("serve", "engine"):
         into_environment(argv[2:], os.environ, command)
+    # RUN_MAIN is what the reloader tells the process that serves.
+    if command == "runserver" and "--noreload" not in argv and os.environ.get("RUN_MAIN") != "true":
+        signal.signal(signal.SIGINT, _leave_the_end_to_the_server)
 
     from django.core.management import execute_from_command_line
 

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 import signal
+from contextlib import suppress
 from uuid import uuid4
 
+import psutil
 import pytest
 
 from tests.end_to_end.client import Client
@@ -45,6 +48,27 @@ async def test_running_answers_are_saved_whole(fresh: FreshServer, kind: Kind, n
         assert stored.answer.startswith(run.answer), "text that the client saw is not stored"
         assert run.end is None or (run.reason, run.answer) == ("interrupted", stored.answer)
     assert code in ((0,) if kind == "serve" else (0, -number, 128 + number))
+
+
+async def test_a_busy_computer_has_the_time_to_save(fresh: FreshServer) -> None:
+    """Django's reloader kills the process that serves a quarter of a second after Ctrl-C, saved or not."""
+    server = fresh("runserver").start()
+    client = await Client(server).connect()
+    run = await client.pieces(await client.say("!say 900", conversation=str(uuid4())), 12)
+    assert server.process is not None
+    serving = psutil.Process(server.process.pid).children(recursive=True)
+    for process in serving:
+        process.suspend()
+    ending = asyncio.create_task(server.end(signal.SIGINT))
+    await asyncio.sleep(1)
+    for process in serving:
+        with suppress(psutil.NoSuchProcess):
+            process.resume()
+    await ending
+    await client.gone()
+    stored = Store(server).run(run.run)
+    assert (stored.status, stored.finish_reason) == ("done", "interrupted")
+    assert stored.answer.startswith(run.answer)
 
 
 async def test_the_next_start_goes_on_where_it_ended(fresh: FreshServer) -> None:

@@ -113,16 +113,16 @@ def test_edit_and_regenerate_make_branches(phone_server: Server, open_phone: Ope
 
 def test_an_edit_can_be_given_up(phone_server: Server, open_phone: OpenPhone) -> None:
     phone = open_phone(phone_server.port)
-    phone.ask("first")
+    phone.ask("to be given up")
     phone.field.fill("my draft")
     phone.button("edit").tap()
     phone.field.fill("half changed")
     phone.reload()
-    phone.open_drawer().get_by_text("first").first.tap()
+    phone.open_drawer().get_by_text("to be given up").first.tap()
     expect(phone.field).to_have_value("half changed")
     phone.button("Cancel").tap()
     expect(phone.field).to_have_value("my draft")
-    assert phone.said() == ["first"]
+    assert phone.said() == ["to be given up"]
 
 
 def test_a_failed_answer_says_so_and_can_be_tried_again(phone_server: Server, open_phone: OpenPhone) -> None:

@@ -118,6 +118,7 @@ class Client {
     const open = this.keeper.reopen();
     if (open) this.settings.turnTo(open);
     this.session.start();
+    this.settings.start();
     if (open && !this.session.state.conversation) this.opened.open(open.id).catch(() => {});
     this.clock = setInterval(() => activeRun(this.session.state) && this.show(), 1000);
   }
@@ -152,7 +153,7 @@ class Client {
   wake() {
     this.place.doubt();
     this.session.poke();
-    if (client.online) this.#catchUp();
+    this.#catchUp();
   }
 
   /** In the back, where it may be killed. */
